@@ -1,0 +1,1 @@
+"""From-scratch implementations for "Large Language Models: Architecture and Applications"."""
