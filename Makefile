@@ -1,0 +1,92 @@
+# Everything a reader, an instructor or a contributor does, by name. `make help` lists it.
+#
+# Variables: PYTHON (which Python makes .venv; 3.11 or newer), TORCH_INDEX (address of an additional package index, for the
+# small CPU build of torch; see README), S (a section or point), CHAPTER (a chapter's number).
+
+SHELL := /bin/sh
+PYTHON ?= python3
+TORCH_INDEX ?=
+PY := .venv/bin/python
+LLMBOOK := .venv/bin/llmbook
+PYTEST := $(PY) -m pytest -q
+export HF_HUB_OFFLINE := 1
+export HF_DATASETS_OFFLINE := 1
+export PYTHONHASHSEED := 0
+
+# $(call ready,extra): a complete .venv for this place, these pins and this extra, or one made anew. The mark is written last, so that
+# an interrupted set-up is repaired by running it again.
+define ready
+@set -e; \
+want="$$(cat pyproject.toml constraints.txt | cksum) $$PWD"; \
+have="$$(cat .venv/.ready 2>/dev/null || true)"; \
+if [ "$$have" != "$$want $(1)" ] && [ "$$have" != "$$want [test]" ]; then \
+  command -v "$(PYTHON)" >/dev/null || { echo "No '$(PYTHON)' found; name a Python ≥ 3.11 with PYTHON=…" >&2; exit 1; }; \
+  "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+    { echo "$(PYTHON) is $$("$(PYTHON)" -V 2>&1); Python ≥ 3.11 is needed; name one with PYTHON=…" >&2; exit 1; }; \
+  rm -f .venv/.ready; \
+  if [ "$${have#"$$want"}" = "$$have" ] || ! $(PY) -m pip --version >/dev/null 2>&1; then \
+    echo "Setting up .venv …"; "$(PYTHON)" -m venv --clear .venv; \
+  fi; \
+  $(PY) -m pip install --quiet --disable-pip-version-check --progress-bar on \
+    $(if $(TORCH_INDEX),--extra-index-url "$(TORCH_INDEX)") -c constraints.txt -e ".$(1)"; \
+  printf '%s' "$$want $(1)" > .venv/.ready; \
+fi
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test book lab serve section notebooks site expected vendor test check-fast clean
+
+help:  ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup:
+	$(call ready,)
+
+setup-test:
+	$(call ready,[test])
+
+book: setup  ## set up, execute the chapters, write notebooks and both sites
+	@$(LLMBOOK) book
+
+lab: book  ## open copies of the notebooks in JupyterLab (work/, never overwritten)
+	@$(LLMBOOK) work
+	@$(PY) -m jupyter lab --notebook-dir=work
+
+serve: book  ## serve the site on http://localhost:8000
+	@$(PY) -m http.server --bind 127.0.0.1 --directory build/html 8000
+
+section: setup  ## run one section or point: make section S=1.2.2
+	@test -n "$(S)" || { echo "Which one? For example: make section S=1.2.2" >&2; exit 1; }
+	@$(LLMBOOK) section "$(S)"
+
+notebooks: setup  ## check both languages and write the notebooks, executing nothing
+	@$(LLMBOOK) split
+
+site: setup  ## build both sites from the kept executions
+	@$(LLMBOOK) site
+
+expected: setup  ## renew chapters/expected from an execution and show what changed
+	@$(LLMBOOK) expected $(CHAPTER)
+
+vendor: setup  ## fetch the vendored data, fonts and scripts again and check their hashes (authors; needs npm and apt)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[vendor]"
+	@$(PY) data/vendor.py
+	@$(PY) site/vendor.py
+
+check-fast: setup-test  ## lint, types and unit tests, in about three minutes
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check --quiet .
+	@$(PY) -m codespell_lib
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports
+	@$(PYTEST) --jaxtyping-packages=llmbook,beartype.beartype -m "not messages and not built" tests
+	@$(PYTEST) -m messages tests
+
+test: check-fast  ## all tests: lint, units, parity, every notebook, the site
+	@$(LLMBOOK) split
+	@$(PYTEST) --nbval -p llmbook.course.nbval_keep build/notebooks/zh
+	@$(LLMBOOK) book --strict
+	@$(PYTEST) -m built tests
+
+clean:  ## remove what was generated; .venv and your work/ stay
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,206 @@
+"""One execution of a chapter, kept by a key, from which notebooks, claims and site are made.
+
+The key covers the code cells, the modules of `llmbook` that they reach, the receipts, the data's hashes and the pinned versions, so that a
+changed module is never shown with old outputs and an unchanged chapter is not run again.
+
+Book: §0
+"""
+
+import ast
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grimp
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+
+from llmbook import paths
+from llmbook.course.atomic import write_text
+from llmbook.course.expected import claims_of, expected_claims, label
+from llmbook.course.source import Source
+from llmbook.course.split_languages import reader_notebook
+
+SECONDS_ALLOWED = {chapter: 180.0 for chapter in range(1, 6)} | {6: 240.0, 7: 240.0, 8: 240.0}
+MEMORY_ALLOWED_MB = 5_000.0
+PEAK_MEMORY = "__import__('resource').getrusage(__import__('resource').RUSAGE_SELF).ru_maxrss"
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What a run of a chapter left: outputs by cell id, seconds by cell id, peak memory of the kernel in MB."""
+
+    slug: str
+    key: str
+    outputs: dict[str, list[dict]]
+    seconds: dict[str, float]
+    peak_mb: float
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def total_seconds(self) -> float:
+        return sum(self.seconds.values())
+
+
+class ChapterError(RuntimeError):
+    """A cell of a chapter failed; the message names it and holds its traceback."""
+
+
+def execution_path(slug: str) -> Path:
+    return paths.build_dir() / "executed" / f"{slug}.json"
+
+
+def execution_key(source: Source) -> str:
+    """A hash of all that the outputs of a chapter depend on."""
+    digest = hashlib.sha256()
+    root = paths.root()
+    for cell in source.code():
+        digest.update(f"{cell.id}\n{cell.source}\n".encode())
+    for path in sorted(_import_closure(source)):
+        digest.update(path.as_posix().encode() + (root / path).read_bytes())
+    for path in [root / "constraints.txt", root / "data" / "MANIFEST.toml", *sorted(paths.runs_dir().glob("*.jsonl"))]:
+        digest.update(path.read_bytes())
+    digest.update(f"{sys.version_info[:2]}".encode())
+    return digest.hexdigest()
+
+
+def stored_execution(source: Source) -> Execution | None:
+    """The kept execution of a chapter, if it is still true."""
+    path = execution_path(source.slug)
+    if not path.exists():
+        return None
+    kept = Execution(**json.loads(path.read_text(encoding="utf-8")))
+    return kept if kept.key == execution_key(source) else None
+
+
+def store(execution: Execution) -> None:
+    write_text(execution_path(execution.slug), json.dumps(asdict(execution), ensure_ascii=False) + "\n")
+
+
+def run_chapter(source: Source, *, on_cell: Callable[[str], None] | None = None) -> Execution:
+    """Executes the zh notebook of a chapter in a fresh kernel.
+
+    Raises:
+        ChapterError: a cell failed; nothing is stored.
+    """
+    notebook = reader_notebook(source, "zh")
+    client = NotebookClient(
+        notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(paths.chapters_dir())}}
+    )
+    outputs: dict[str, list[dict]] = {}
+    seconds: dict[str, float] = {}
+    names = {cell.id: label(cell) for cell in source.code()}
+    with client.setup_kernel():
+        for index, cell in enumerate(notebook.cells):
+            if cell.cell_type != "code":
+                continue
+            if on_cell:
+                on_cell(names[cell.id])
+            start = time.perf_counter()
+            try:
+                client.execute_cell(cell, index)
+            except CellExecutionError as error:
+                raise ChapterError(f"{source.path.name}: cell {names[cell.id]} failed\n{error}") from error
+            seconds[cell.id] = time.perf_counter() - start
+            outputs[cell.id] = without_progress(json.loads(json.dumps(cell.outputs)))
+        peak_mb = _peak_memory(client)
+    return Execution(source.slug, execution_key(source), outputs, seconds, peak_mb, environment())
+
+
+def environment() -> dict[str, str]:
+    """Where an execution ran: Python, torch, processor count."""
+    import os
+    import platform
+
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cpus": str(os.cpu_count()),
+        "machine": platform.machine(),
+    }
+
+
+def budget_complaints(source: Source, execution: Execution) -> list[str]:
+    """What an execution used beyond the chapter's budget."""
+    allowed = SECONDS_ALLOWED[source.number or 1]
+    complaints = []
+    if execution.total_seconds > allowed:
+        complaints.append(f"{source.slug} took {execution.total_seconds:.0f} s; its budget is {allowed:.0f} s")
+    if execution.peak_mb > MEMORY_ALLOWED_MB:
+        complaints.append(f"{source.slug} used {execution.peak_mb:.0f} MB; its budget is {MEMORY_ALLOWED_MB:.0f} MB")
+    return complaints
+
+
+def claim_complaints(source: Source, outputs: dict[str, list[dict]]) -> list[str]:
+    """What a run's claims break: a bound, the tolerance against the stored value, a claim that is stored but was not made, or the reverse."""
+    stored = expected_claims(source)
+    made = {claim["id"]: claim for cell in source.code() for claim in claims_of(outputs.get(cell.id, []))}
+    return [complaint for claim in made.values() if (complaint := claim_complaint(claim, stored.get(claim["id"])))] + [
+        f"claim {name} is stored but no cell makes it" for name in stored if name not in made
+    ]
+
+
+def claim_complaint(claim: dict[str, Any], stored: dict[str, Any] | None) -> str | None:
+    """Why a claim does not stand here, or None."""
+    mean = sum(claim["values"]) / len(claim["values"])
+    if not claim["holds"]:
+        return f"claim {claim['id']} is {claim['text']}, its bound is {claim['bound']}"
+    if stored is None:
+        return f"claim {claim['id']} is not stored; run `make expected`"
+    before = sum(stored["values"]) / len(stored["values"])
+    if claim["tolerance"] is not None and claim["equals"] is None and abs(mean - before) > claim["tolerance"]:
+        return f"claim {claim['id']} is {claim['text']}; stored is {stored['text']}, tolerance {claim['tolerance']:g}"
+    return None
+
+
+def without_progress(outputs: list[dict]) -> list[dict]:
+    """A cell's outputs less its progress bars (what was written to stderr with carriage returns)."""
+    return [output for output in outputs if not (output.get("name") == "stderr" and "\r" in output["text"])]
+
+
+def with_outputs(notebook: NotebookNode, execution: Execution) -> NotebookNode:
+    """The notebook with an execution's outputs in place of the expected ones."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [nbformat.from_dict(output) for output in execution.outputs[cell.id]]
+    return notebook
+
+
+def _peak_memory(client: NotebookClient) -> float:
+    cell = nbformat.v4.new_code_cell(f"print({PEAK_MEMORY})")
+    client.nb.cells.append(cell)
+    client.execute_cell(cell, len(client.nb.cells) - 1, store_history=False)
+    client.nb.cells.pop()
+    kilobytes = float(cell.outputs[0]["text"])
+    return kilobytes / 1024 if sys.platform != "darwin" else kilobytes / 1024 / 1024
+
+
+def _import_closure(source: Source) -> set[Path]:
+    graph = grimp.build_graph("llmbook")
+    names = {name for cell in source.code() for name in _imported(cell.source)}
+    reached = set()
+    for name in names & set(graph.modules):
+        reached |= {name} | graph.find_upstream_modules(name)
+    root = Path(__file__).parents[2]
+    files = [root.joinpath(*name.split(".")) for name in reached]
+    found = {path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py" for path in files}
+    return {path.relative_to(paths.root()) for path in found}
+
+
+def _imported(code: str) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found

@@ -1,0 +1,170 @@
+"""What a prose cell holds, read from markdown-it tokens: labels, roles, formulas, numerals, blocks.
+
+Directives that hold prose (admonitions) are entered; the others are taken as a whole. Nothing here looks at the
+text with regular expressions before it has been tokenized, so code, formulas and links are never mistaken for prose.
+
+Book: §0
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from mdit_py_plugins.colon_fence import colon_fence_plugin
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+from mdit_py_plugins.myst_blocks import myst_block_plugin
+from mdit_py_plugins.myst_role import myst_role_plugin
+
+PROSE_DIRECTIVES = frozenset({"note", "warning", "tip", "hint", "important", "admonition", "attention", "caution"})
+FENCES = frozenset({"fence", "colon_fence"})
+NUMERAL = re.compile(r"\d+(?:[,\u2009\u202f ]\d{3})*(?:\.\d+)*")
+OPTION = re.compile(r":([\w-]+):\s*(.*)")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One countable thing of a cell: its kind, its value where the value must agree, and its line in the file."""
+
+    kind: str
+    value: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Directive:
+    """A fenced directive: ```` ```{name} argument ````, its `:option: value` lines, and the body below them."""
+
+    name: str
+    argument: str
+    options: dict[str, str]
+    body: str
+    body_line: int
+
+
+def parser() -> MarkdownIt:
+    """The dialect of the sources: CommonMark, tables, MyST targets, roles, dollar math, colon fences."""
+    markdown = MarkdownIt("commonmark").enable("table")
+    for plugin in (myst_block_plugin, myst_role_plugin, colon_fence_plugin):
+        markdown.use(plugin)
+    return markdown.use(dollarmath_plugin, allow_labels=True, allow_digits=False, double_inline=False)
+
+
+def directive(token: Token) -> Directive | None:
+    """The directive that a fence token opens, or None for plain code."""
+    match = re.match(r"\{([\w:-]+)\}\s*(.*)", token.info.strip())
+    if token.type not in FENCES or match is None:
+        return None
+    lines = token.content.splitlines()
+    options = {}
+    skipped = 0
+    for line in lines:
+        option = OPTION.fullmatch(line.strip())
+        if option is None:
+            break
+        options[option[1]] = option[2].strip()
+        skipped += 1
+    first = (token.map or [0, 0])[0] + 1 + skipped
+    return Directive(match[1], match[2].strip(), options, "\n".join(lines[skipped:]).strip("\n"), first)
+
+
+def items(text: str, first_line: int = 1) -> Iterator[Item]:
+    """Yields what a cell holds, in order. `first_line` is the file's line of the cell's first line."""
+    for token in parser().parse(text):
+        line = first_line + (token.map[0] if token.map else 0)
+        if token.type == "myst_target":
+            yield Item("label", token.content, line)
+        elif token.type == "heading_open":
+            yield Item("heading", token.tag, line)
+        elif token.type in ("paragraph_open", "list_item_open", "blockquote_open", "tr_open"):
+            yield Item(token.type.removesuffix("_open"), "", line)
+        elif token.type in ("math_block", "math_block_label"):
+            yield Item("displayed formula", formula(token.content), line)
+            if token.type == "math_block_label":
+                yield Item("label", token.info, line)
+        elif token.type in FENCES:
+            yield from _fence_items(token, first_line, line)
+        elif token.type == "inline":
+            yield from _inline_items(token, line)
+
+
+def formula(content: str) -> str:
+    r"""A formula's comparable form: without white space, and without the words in \text{…}, which are in the page's language."""
+    return re.sub(r"\s+", "", re.sub(r"\\text\{[^}]*\}", r"\\text{}", content))
+
+
+def numerals(text: str) -> list[str]:
+    """The numerals of a text with their thousands separators removed."""
+    return [re.sub(r"[,\u2009\u202f ]", "", numeral) for numeral in NUMERAL.findall(text)]
+
+
+def _fence_items(token: Token, first_line: int, line: int) -> Iterator[Item]:
+    found = directive(token)
+    if found is None:
+        yield Item("code block", token.content, line)
+        return
+    yield Item("directive", found.name, line)
+    for option in ("label", "name", "class"):
+        if option in found.options:
+            yield Item("label" if option != "class" else "class", found.options[option], line)
+    if found.name == "math":
+        yield Item("displayed formula", formula(found.body), line)
+    elif found.name in PROSE_DIRECTIVES:
+        yield from items(found.argument, line)
+        yield from items(found.body, first_line + found.body_line)
+    elif found.name == "figure":
+        yield Item("figure", found.argument.replace("/zh/", "/").replace("/en/", "/"), line)
+        yield from items(found.body, first_line + found.body_line)
+    else:
+        yield Item("directive body", found.body, line)
+
+
+def _inline_items(token: Token, line: int) -> Iterator[Item]:
+    for child in token.children or []:
+        if child.type in ("softbreak", "hardbreak"):
+            line += 1
+        elif child.type == "math_inline":
+            yield Item("formula", formula(child.content), line)
+        elif child.type == "code_inline":
+            yield Item("code", child.content, line)
+        elif child.type == "myst_role" and child.meta["name"] == "given":
+            yield from (Item("numeral", numeral, line) for numeral in numerals(child.content))
+        elif child.type == "myst_role":
+            target = re.sub(r".*<(.+)>", r"\1", child.content, flags=re.DOTALL)
+            yield Item(f"role {child.meta['name']}", "" if child.meta["name"] == "term" else target, line)
+        elif child.type == "link_open":
+            yield Item("link", str(child.attrs.get("href", "")), line)
+        elif child.type == "text":
+            yield from (Item("numeral", numeral, line) for numeral in numerals(child.content))
+
+
+def sentences(text: str, first_line: int = 1) -> Iterator[tuple[str, frozenset[str], int]]:
+    """Yields the sentences of a cell's prose: (plain text without formulas, code and roles, the names of its roles, line)."""
+    for token in parser().parse(text):
+        line = first_line + (token.map[0] if token.map else 0)
+        if token.type in FENCES and (found := directive(token)) and found.name in (*PROSE_DIRECTIVES, "figure"):
+            yield from sentences(found.body, first_line + found.body_line)
+        elif token.type == "inline":
+            yield from _split_sentences(token, line)
+
+
+def _split_sentences(token: Token, line: int) -> Iterator[tuple[str, frozenset[str], int]]:
+    words, roles, start = "", set(), line
+    for child in token.children or []:
+        line += child.type in ("softbreak", "hardbreak")
+        if child.type == "myst_role":
+            roles.add(child.meta["name"])
+            words += "\ufffc"
+        elif child.type in ("math_inline", "code_inline"):
+            words += "\ufffc"
+        elif child.type in ("softbreak", "hardbreak"):
+            words += " "
+        elif child.type == "text":
+            *whole, rest = re.split(r"(?<=[。！？；])|(?<=[.!?;])\s", child.content)
+            for part in whole:
+                yield words + part, frozenset(roles), start
+                words, roles, start = "", set(), line
+            words += rest
+    if words.strip():
+        yield words, frozenset(roles), start

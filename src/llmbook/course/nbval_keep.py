@@ -1,0 +1,86 @@
+"""A pytest plugin beside nbval: holds claims and budgets, and keeps what the cells printed, so that the site shows what the test saw.
+
+Used as `pytest --nbval -p llmbook.course.nbval_keep build/notebooks/zh`. An execution of which a cell failed is not kept.
+
+Book: §0
+"""
+
+import json
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from llmbook.course import execute
+from llmbook.course.expected import claims_of, expected_claims
+from llmbook.course.source import Source, find_chapter, read
+
+
+class Chapter:
+    """What has been seen of one notebook so far."""
+
+    def __init__(self, source: Source):
+        self.source = source
+        self.stored = expected_claims(source)
+        self.outputs: dict[str, list[dict]] = {}
+        self.seconds: dict[str, float] = {}
+        self.peak_mb = 0.0
+        self.sound = True
+
+    def execution(self) -> execute.Execution:
+        key = execute.execution_key(self.source)
+        kept = {cell: execute.without_progress(outputs) for cell, outputs in self.outputs.items()}
+        return execute.Execution(self.source.slug, key, kept, self.seconds, self.peak_mb, execute.environment())
+
+
+class Keeper:
+    """The hooks; one instance a session."""
+
+    def __init__(self) -> None:
+        self.chapters: dict[Path, Chapter] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: Any) -> Generator[None, Any, Any]:
+        if not hasattr(item, "cell_num"):
+            return (yield)
+        path = Path(str(item.fspath))
+        chapter = self.chapters.setdefault(path, Chapter(read(find_chapter(path.stem))))
+        chapter.sound, before = False, chapter.sound
+        start = time.perf_counter()
+        result = yield
+        chapter.seconds[item.cell.id] = time.perf_counter() - start
+        chapter.outputs[item.cell.id] = json.loads(json.dumps(item.test_outputs))
+        chapter.peak_mb = max(chapter.peak_mb, _peak_mb(item))
+        for claim in claims_of(chapter.outputs[item.cell.id]):
+            complaint = execute.claim_complaint(claim, chapter.stored.get(claim["id"]))
+            if complaint:
+                pytest.fail(complaint, pytrace=False)
+        if len(chapter.outputs) == len(chapter.source.code()):
+            complaints = execute.budget_complaints(chapter.source, chapter.execution())
+            complaints += execute.claim_complaints(chapter.source, chapter.outputs)
+            if complaints:
+                pytest.fail("\n".join(complaints), pytrace=False)
+        chapter.sound = before
+        return result
+
+    def pytest_sessionfinish(self) -> None:
+        for chapter in self.chapters.values():
+            if chapter.sound and len(chapter.outputs) == len(chapter.source.code()):
+                execute.store(chapter.execution())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Keeper())
+
+
+def _peak_mb(item: Any) -> float:
+    """The kernel's resident memory: its peak where the system tells it (Linux), else the present value."""
+    process = psutil.Process(item.parent.kernel.km.provisioner.pid)
+    status = Path(f"/proc/{process.pid}/status")
+    if status.exists():
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(peak.split()[1]) / 1024
+    return process.memory_info().rss / 2**20

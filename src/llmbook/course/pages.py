@@ -1,0 +1,216 @@
+"""Cuts an executed chapter into the pages of the site: one a numbered section, an index before them, a table of claims after them.
+
+The cut is made at the level-2 headings that markdown-it finds. A section's page starts with its own heading, so there every heading
+rises by one level. What stands before the first section is the chapter's index page, which holds the chapter's contents.
+
+Book: §0
+"""
+
+import copy
+import html
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from llmbook.course.markup import parser
+
+CLAIM = "application/vnd.llmbook.claim+json"
+SECTION = re.compile(r"section-\d+-\d+")
+WORDS = {
+    "zh": {
+        "facts": "本章的全部代码执行一遍用时 {seconds:.0f} 秒，内存峰值 {peak:.1f} GB。",
+        "download": "下载本章笔记本",
+        "claims": "本章的全部论断",
+        "claim": "论断",
+        "intro": "正文里的实验数字都来自运行。下表列出本章的每一条论断：取值与区间、它须守住的界，以及来自本章的执行（实时）还是存档的运行。",
+        "head": ("要点", "论断", "取值", "界", "来源", "结果"),
+        "live": "实时",
+        "recorded": "存档",
+        "holds": "成立",
+        "fails": "不成立",
+        "differs": "此处不同",
+    },
+    "en": {
+        "facts": "All code of this chapter was executed in {seconds:.0f} s, with a peak memory of {peak:.1f} GB.",
+        "download": "Download this chapter's notebook",
+        "claims": "All claims of this chapter",
+        "claim": "claim",
+        "intro": "Every experimental number in the text comes from a run. The table lists each claim of this chapter: its value and "
+        "interval, the bound it has to keep, and whether it comes from the chapter's own execution (live) or from a recorded run.",
+        "head": ("Point", "Claim", "Value", "Bound", "Source", "Result"),
+        "live": "live",
+        "recorded": "recorded",
+        "holds": "holds",
+        "fails": "fails",
+        "differs": "differs here",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """One source file for Sphinx: its document name, the suffix of its file, and the file's text."""
+
+    docname: str
+    suffix: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of a prose cell: the labels right above its level-2 heading (none where it starts without one), and its text."""
+
+    labels: tuple[str, ...] | None
+    text: str
+
+
+def cut(notebook: NotebookNode) -> list[Page]:
+    """The pages of one executed chapter in one language, in reading order: index, sections, claims.
+
+    Raises:
+        ValueError: a section without its label, a label of another section twice, or a link reference definition (it would not
+            reach across the cut, and would be printed as it is without a warning).
+    """
+    facts = notebook.metadata["llmbook"]
+    cells: dict[str, list[NotebookNode]] = {"index": []}
+    current = "index"
+    for cell in notebook.cells:
+        if cell.cell_type != "markdown":
+            cells[current].append(_code(cell, facts["lang"]))
+            continue
+        for piece in pieces(cell.source, raised=current != "index"):
+            if piece.labels is not None:
+                current = _page_name(piece)
+                if current in cells:
+                    raise ValueError(f"the label {current!r} heads two sections of {facts['slug']}")
+                cells[current] = []
+            if piece.text.strip():
+                cells[current].append(_prose(cell, piece.text))
+    sections = [name for name in cells if name != "index"]
+    cells["index"].append(nbformat.v4.new_markdown_cell(_contents(facts, sections), id="contents"))
+    pages = [_notebook_page(notebook, facts["slug"], name, page) for name, page in cells.items()]
+    return [*pages, Page(f"{facts['slug']}/claims", ".md", claims_table(facts, point_labels(notebook)))]
+
+
+def pieces(source: str, *, raised: bool) -> list[Piece]:
+    """Splits a prose cell before each level-2 heading, and raises the headings from there on (all of them with `raised`).
+
+    Raises:
+        ValueError: the cell holds a link reference definition.
+    """
+    state: dict[str, Any] = {}
+    tokens = [token for token in parser().parse(source, state) if token.level == 0 or token.type == "inline"]
+    if state.get("references"):
+        raise ValueError(f"link reference definitions {sorted(state['references'])} do not reach across pages: write the links inline")
+    lines = source.splitlines()
+    found: list[Piece] = []
+    labels: tuple[str, ...] | None = None
+    out: list[str] = []
+    done = above = 0
+    pending: list[str] = []
+    for token, inline in zip(tokens, [*tokens[1:], None], strict=True):
+        if token.type == "myst_target" and token.map:
+            above = above if pending else token.map[0]
+            pending.append(token.content)
+            continue
+        if token.type == "heading_open" and token.map and inline is not None:
+            level, start = int(token.tag[1]), above if pending else token.map[0]
+            out += lines[done:start]
+            if level == 2:
+                found.append(Piece(labels, "\n".join(out)))
+                labels, out, raised = tuple(pending), [], True
+            out += lines[start : token.map[0]]
+            out.append(f"{'#' * (level - raised if level > 1 else 1)} {inline.content}")
+            done = token.map[1]
+        pending = []
+    return [*found, Piece(labels, "\n".join([*out, *lines[done:]]))]
+
+
+def point_labels(notebook: NotebookNode) -> frozenset[str]:
+    """The labels of the chapter's prose cells."""
+    prose = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return frozenset(token.content for source in prose for token in parser().parse(source) if token.type == "myst_target")
+
+
+def claim_anchor(claim_id: str) -> str:
+    """The fragment of a claim in the chapter's table: "1.2.1/memory-ratio" → "claim-1-2-1-memory-ratio"."""
+    return "claim-" + re.sub(r"[^a-z0-9]+", "-", claim_id.lower()).strip("-")
+
+
+def claims_table(facts: dict[str, Any], labels: frozenset[str]) -> str:
+    """The chapter's page of claims in MyST; a claim of a point that has a label links to it."""
+    words = WORDS[facts["lang"]]
+    rows = [words["head"], ("---",) * len(words["head"])]
+    for claim in facts["claims"]:
+        point, _, name = claim["id"].partition("/")
+        label = "point-" + point.replace(".", "-")
+        what = (claim.get("what") or {}).get(facts["lang"], "")
+        source = words[claim["kind"]] + (f"，n = {claim['n']}" if facts["lang"] == "zh" else f", n = {claim['n']}")
+        result = "differs" if claim.get("differs") else "holds" if claim["holds"] else "fails"
+        rows.append(
+            (
+                f"{{ref}}`{point} <{label}>`" if label in labels else point,
+                f"[`{name or point}`]{{#{claim_anchor(claim['id'])}}} {_cell(what)}".strip(),
+                _cell(claim["text"]),
+                _cell(claim["bound"]),
+                source,
+                f"[{words[result]}]{{.claim-{result}}}",
+            )
+        )
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"(claims-{facts['chapter']})=\n# {words['claims']}\n\n{words['intro']}\n\n{table if facts['claims'] else ''}\n"
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"([\\|`*_$\[\]{}<])", r"\\\1", " ".join(text.split()))
+
+
+def _page_name(piece: Piece) -> str:
+    names = [label for label in piece.labels or () if SECTION.fullmatch(label)]
+    if len(names) != 1:
+        heading = next(line for line in piece.text.splitlines() if line.startswith("#"))
+        raise ValueError(f"the section {heading.lstrip('# ')!r} needs one label (section-1-2)= above it, given {list(piece.labels or ())}")
+    return names[0]
+
+
+def _prose(cell: NotebookNode, text: str) -> NotebookNode:
+    piece = copy.deepcopy(cell)
+    piece.source = text.strip("\n")
+    return piece
+
+
+def _code(cell: NotebookNode, lang: str) -> NotebookNode:
+    """The cell with each claim's output as one quiet line that leads to the chapter's table."""
+    shown = copy.deepcopy(cell)
+    for output in shown.get("outputs", ()):
+        claim = output.get("data", {}).get(CLAIM)
+        if claim is not None:
+            plain = output["data"].get("text/plain", "")
+            text = html.escape(plain if isinstance(plain, str) else "".join(plain))
+            claim_id = claim.get("id", "") if isinstance(claim, dict) else ""
+            link = f'<a href="claims.html#{claim_anchor(claim_id)}">{WORDS[lang]["claim"]}</a> ' if claim_id else ""
+            output["data"] = NotebookNode({"text/html": f'<p class="llmbook-claim">{link}<span>{text}</span></p>'})
+            output["metadata"] = NotebookNode()
+    return shown
+
+
+def _contents(facts: dict[str, Any], sections: list[str]) -> str:
+    words = WORDS[facts["lang"]]
+    measured = words["facts"].format(seconds=facts["seconds"], peak=facts["peak_mb"] / 1000)
+    links = f'<a href="../notebooks/{facts["slug"]}.ipynb" download>{words["download"]}</a> · <a href="claims.html">{words["claims"]}</a>'
+    toctree = "\n".join(["```{toctree}", ":maxdepth: 2", "", *sections, "claims", "```"])
+    return f'{toctree}\n\n<p class="llmbook-facts">{measured} {links}</p>'
+
+
+def _notebook_page(notebook: NotebookNode, slug: str, name: str, cells: list[NotebookNode]) -> Page:
+    metadata = NotebookNode({key: value for key, value in notebook.metadata.items() if key in ("kernelspec", "language_info")})
+    ids = set()
+    for index, cell in enumerate(cells):
+        if cell.get("id") in ids:
+            cell.id = f"{name}-{index}"
+        ids.add(cell.get("id"))
+    page = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+    return Page(f"{slug}/{name}", ".ipynb", nbformat.writes(page, version=4) + "\n")

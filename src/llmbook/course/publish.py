@@ -1,0 +1,69 @@
+"""From executions to what a reader opens: executed notebooks in both languages, and the site.
+
+Book: §0
+"""
+
+from dataclasses import replace
+
+import nbformat
+
+from llmbook import paths
+from llmbook.course.atomic import write_text
+from llmbook.course.execute import Execution, claim_complaint, with_outputs
+from llmbook.course.expected import claims_of, expected_claims
+from llmbook.course.source import LANGUAGES, Cell, Source
+from llmbook.course.split_languages import reader_notebook
+
+
+def publish_notebooks(kept: list[tuple[Source, Execution]]) -> None:
+    """Writes `build/executed/{zh,en}/NN-name.ipynb`: the reader's notebooks with the outputs of the one execution."""
+    for source, execution in kept:
+        for lang in LANGUAGES:
+            notebook = with_outputs(reader_notebook(source, lang), execution)
+            write_text(paths.build_dir() / "executed" / lang / f"{source.slug}.ipynb", nbformat.writes(notebook) + "\n")
+
+
+def claim_rows(source: Source, execution: Execution) -> list[dict]:
+    """The claims of a chapter for its table: the stored text (which the prose shows), its bound, and whether it differs here."""
+    stored = expected_claims(source)
+    rows = []
+    for cell in source.code():
+        for claim in claims_of(execution.outputs[cell.id]):
+            shown = stored.get(claim["id"], claim)
+            complaint = claim_complaint(claim, stored.get(claim["id"]))
+            rows.append(
+                {
+                    "id": claim["id"],
+                    "text": shown["text"],
+                    "bound": shown["bound"],
+                    "kind": "live",
+                    "n": len(shown["values"]),
+                    "holds": claim["holds"],
+                    "differs": complaint is not None,
+                    "here": claim["text"],
+                }
+            )
+    return rows
+
+
+def part_of(source: Source, name: str) -> Source:
+    """The set-up cells of a chapter and the cells of one section ("1.2") or point ("1.2.3").
+
+    Raises:
+        ValueError: the chapter has no such section or point.
+    """
+    inside, found = False, False
+    kept: list[Cell] = []
+    for cell in source.cells:
+        labels = [
+            line[1:-2] for line in cell.source.splitlines() if line.startswith(("(section-", "(point-", "(chapter-"))
+        ]
+        if cell.kind == "markdown" and labels:
+            numbers = [label.partition("-")[2].replace("-", ".") for label in labels]
+            inside = any(number == name or number.startswith(f"{name}.") for number in numbers)
+            found = found or inside
+        if inside or cell.tag == "setup":
+            kept.append(cell)
+    if not found:
+        raise ValueError(f"{source.slug} has no section or point {name!r}")
+    return replace(source, cells=kept)

@@ -1,0 +1,199 @@
+"""From one bilingual source to one notebook a language, in two faces; refuses a source whose languages have drifted apart.
+
+Cell ids come from chapter and index, so the same source gives the same bytes.
+
+Book: §0
+"""
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from llmbook import paths
+from llmbook.course import glossary, literals, lock, outline, parity
+from llmbook.course.atomic import write_text
+from llmbook.course.bibliography import short_citations
+from llmbook.course.diagrams import diagram
+from llmbook.course.expected import expected_claims, expected_outputs
+from llmbook.course.faces import Context, MarkupError, reader_face, site_face
+from llmbook.course.lock import sha
+from llmbook.course.markup import FENCES, directive, items, parser
+from llmbook.course.numbering import FIGURE_WORD, Target, targets
+from llmbook.course.source import LANGUAGES, Cell, Finding, Source, SourceError, chapter_files, read, require_language
+
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+def findings(source: Source, *, locked: bool = True) -> list[Finding]:
+    """Everything that keeps a source from being built, each with file and line; `locked=False` leaves the lock aside (drafts)."""
+    return [
+        *parity.compare(source),
+        *outline.heading_findings(source),
+        *glossary.term_findings(source),
+        *literals.literal_numbers(source),
+        *_claim_findings(source),
+        *(lock.lock_findings(source) if locked else []),
+    ]
+
+
+def require_sound(source: Source, *, locked: bool = True) -> None:
+    """Raises SourceError with all findings of a source, if there are any."""
+    found = findings(source, locked=locked)
+    if found:
+        raise SourceError(found)
+
+
+def all_targets(lang: str) -> dict[str, Target]:
+    """The labels of all sources of the book in one language."""
+    merged: dict[str, Target] = {}
+    for path in [*chapter_files(), *page_files()]:
+        merged |= targets(read(path), lang)
+    return merged
+
+
+def page_files() -> list:
+    """The sources that are pages of the site only."""
+    return [paths.chapters_dir() / name for name in ("index.md", "notation.md")]
+
+
+def context(source: Source, lang: str) -> Context:
+    """All that a face of `source` refers to."""
+    claims = {key: claim["text"] for key, claim in expected_claims(source).items()} if source.number else {}
+    return Context(require_language(lang), source.slug, all_targets(lang), claims, short_citations())
+
+
+def reader_notebook(source: Source, lang: str) -> NotebookNode:
+    """The notebook that a reader opens: plain Markdown; code cells hold the expected text outputs, for nbval to compare.
+
+    Raises:
+        SourceError: a role, directive or label that cannot be resolved.
+    """
+    where = context(source, lang)
+    stored = expected_outputs(source)
+    cells = []
+    for cell in source.edition(lang):
+        if cell.kind == "markdown":
+            cells.append(_markdown(cell, _faced(reader_face, source, cell, where), _attachments(cell, lang)))
+            continue
+        tags = [cell.tag] + (["nbval-ignore-output"] if cell.tag == "run" else [])
+        code = nbformat.v4.new_code_cell(cell.source, id=cell.id, metadata={"tags": tags})
+        code.execution_count = len([c for c in cells if c.cell_type == "code"]) + 1
+        code.outputs = [
+            nbformat.from_dict(_counted(output, code.execution_count)) for output in stored.get(sha(cell.source), [])
+        ]
+        cells.append(code)
+        if figure := cell.metadata.get("figure"):
+            number = where.targets[figure["name"]].number
+            caption = (
+                f"**{FIGURE_WORD[lang]} {number}** {_faced(reader_face, source, cell, where, figure['caption'][lang])}"
+            )
+            cells.append(nbformat.v4.new_markdown_cell(caption, id=f"{cell.id}-caption"))
+    return _notebook(source, lang, cells)
+
+
+def site_notebook(source: Source, lang: str, outputs: dict[str, list[dict]]) -> NotebookNode:
+    """The MyST notebook from which the site is cut, with the outputs of an execution (cell id → outputs)."""
+    where = context(source, lang)
+    cells = []
+    for cell in source.edition(lang):
+        if cell.kind == "markdown":
+            cells.append(_markdown(cell, _faced(site_face, source, cell, where), {}))
+            continue
+        metadata: dict[str, Any] = {"tags": [cell.tag]}
+        if figure := cell.metadata.get("figure"):
+            caption = _faced(site_face, source, cell, where, figure["caption"][lang])
+            metadata["mystnb"] = {
+                "image": {"alt": figure["alt"][lang]},
+                "figure": {"name": figure["name"], "caption": caption},
+            }
+        code = nbformat.v4.new_code_cell(cell.source, id=cell.id, metadata=metadata)
+        code.outputs = [nbformat.from_dict(output) for output in outputs.get(cell.id, [])]
+        cells.append(code)
+    return _notebook(source, lang, cells)
+
+
+def site_page(source: Source, lang: str) -> str:
+    """A page without code (index, notation) as MyST text."""
+    where = context(source, lang)
+    return "\n\n".join(_faced(site_face, source, cell, where) for cell in source.edition(lang)) + "\n"
+
+
+def split(*, locked: bool = True) -> list:
+    """Checks all sources, then writes `build/notebooks/{zh,en}/NN-name.ipynb`; writes nothing if anything is wrong.
+
+    Raises:
+        SourceError: with every finding of every source.
+    """
+    sources = [read(path) for path in [*chapter_files(), *page_files()]]
+    found = [finding for source in sources for finding in findings(source, locked=locked)]
+    if found:
+        raise SourceError(found)
+    books = {(lang, s.slug): reader_notebook(s, lang) for s in sources if s.number is not None for lang in LANGUAGES}
+    written = []
+    for (lang, slug), notebook in books.items():
+        path = paths.build_dir() / "notebooks" / lang / f"{slug}.ipynb"
+        write_text(path, nbformat.writes(notebook) + "\n")
+        written.append(path)
+    return written
+
+
+def _claim_findings(source: Source) -> list[Finding]:
+    if source.number is None:
+        return []
+    known = expected_claims(source)
+    used = [
+        (item.value, item.line, cell)
+        for cell in source.cells
+        if cell.kind == "markdown"
+        for item in items(cell.source, cell.line)
+        if item.kind == "role claim"
+    ]
+    unknown = [
+        Finding(source.path, line, f"the claim {name!r} is in no run; run `make expected`, or mend its id")
+        for name, line, _ in used
+        if name not in known
+    ]
+    silent = [
+        Finding(source.path, 1, f"the finished point {point} makes no claim")
+        for point in outline.finished_points()
+        if int(point.split(".")[0]) == source.number and not any(key.startswith(f"{point}/") for key in known)
+    ]
+    return unknown + silent
+
+
+def _faced(
+    face: Callable[[str, Context], str], source: Source, cell: Cell, where: Context, text: str | None = None
+) -> str:
+    try:
+        return face(cell.source if text is None else text, where)
+    except MarkupError as error:
+        raise SourceError([Finding(source.path, cell.line, str(error))]) from error
+
+
+def _markdown(cell: Cell, text: str, attachments: dict) -> NotebookNode:
+    node = nbformat.v4.new_markdown_cell(text, id=cell.id, metadata={"lang": cell.lang})
+    if attachments:
+        node.attachments = attachments
+    return node
+
+
+def _attachments(cell: Cell, lang: str) -> dict:
+    found = [directive(token) for token in parser().parse(cell.source) if token.type in FENCES]
+    names = [fence.argument for fence in found if fence is not None and fence.name == "figure"]
+    return {name: {"image/svg+xml": base64.b64encode(diagram(name, lang).encode()).decode()} for name in names}
+
+
+def _counted(output: dict, count: int) -> dict:
+    return {**output, "execution_count": count} if output["output_type"] == "execute_result" else output
+
+
+def _notebook(source: Source, lang: str, cells: list[NotebookNode]) -> NotebookNode:
+    metadata = {
+        "kernelspec": KERNEL,
+        "language_info": {"name": "python"},
+        "llmbook": {"chapter": source.number, "slug": source.slug, "lang": lang},
+    }
+    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)

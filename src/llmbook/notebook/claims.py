@@ -1,0 +1,135 @@
+"""A claim: a number that the prose may quote because a run has just produced it.
+
+A claim never raises on a broken bound: it says whether it holds. `make test` fails on one that doesn't, a reader's `make book` marks it as
+*differs here*.
+
+Book: §1.2.1
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from IPython.display import display
+
+from llmbook.receipts import Result
+
+CLAIM_TYPE = "application/vnd.llmbook.claim+json"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A measured value with its interval and the bounds that it must keep."""
+
+    id: str
+    values: tuple[float, ...]
+    unit: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    equals: float | None = None
+    tolerance: float | None = None
+
+    @property
+    def result(self) -> Result:
+        return Result.of(self.values, unit=self.unit)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the mean keeps every bound."""
+        mean = self.result.mean
+        return (
+            math.isfinite(mean)
+            and (self.at_least is None or mean >= self.at_least)
+            and (self.at_most is None or mean <= self.at_most)
+            and (self.equals is None or abs(mean - self.equals) <= (self.tolerance or 0.0))
+        )
+
+    @property
+    def text(self) -> str:
+        """The value as the prose shows it, e.g. "94.3% (93.1–95.5)"."""
+        return format_result(self.result)
+
+    @property
+    def bound(self) -> str:
+        """The bounds in words of mathematics, e.g. "≥ 90"."""
+        parts = [
+            f"{sign} {value:g}"
+            for sign, value in (("≥", self.at_least), ("≤", self.at_most), ("=", self.equals))
+            if value is not None
+        ]
+        margin = f" ± {self.tolerance:g}" if self.tolerance else ""
+        return " ∧ ".join(parts) + margin
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict:
+        data = {
+            **asdict(self),
+            "values": list(self.values),
+            "text": self.text,
+            "bound": self.bound,
+            "holds": self.holds,
+        }
+        verdict = "holds" if self.holds else "DOES NOT HOLD"
+        return {CLAIM_TYPE: data, "text/plain": f"claim {self.id}: {self.text} [{self.bound}] {verdict}"}
+
+
+def format_result(result: Result) -> str:
+    """A result with as many digits as it deserves: two of the interval's half width, or three significant ones."""
+    if result.low is None or result.high is None:
+        return _with_unit(_number(result.mean, _decimals(result.mean, significant=3)), result.unit)
+    half = (result.high - result.low) / 2
+    decimals = _decimals(half, significant=2) if half > 0 else _decimals(result.mean, significant=3)
+    span = "–" if result.low >= 0 else " … "
+    interval = f"{_number(result.low, decimals)}{span}{_number(result.high, decimals)}"
+    return f"{_with_unit(_number(result.mean, decimals), result.unit)} ({interval})"
+
+
+def claim(
+    claim_id: str,
+    values: float | Sequence[float],
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    equals: float | None = None,
+    tolerance: float | None = None,
+    unit: str = "",
+) -> None:
+    """States that a measured value keeps its bound; the cell's output carries value, interval, unit.
+
+    Args:
+        claim_id: the point and a name, "1.2.2/score-variance".
+        values: one value, or one per seed (for two methods that share seeds: the differences).
+        at_least, at_most, equals: the bound; at least one is needed, else the claim could not fail.
+        tolerance: how far the mean may lie from `equals`; without `equals`, how far from the stored value in a later run.
+        unit: "%", "×", or a unit that both languages write alike.
+
+    Raises:
+        ValueError: no value, no bound, or an id without a point.
+    """
+    point, _, name = claim_id.partition("/")
+    if point.count(".") != 2 or not name:
+        raise ValueError(f"claim id {claim_id!r}: expected a point and a name, such as '1.2.2/score-variance'")
+    if at_least is None and at_most is None and equals is None:
+        raise ValueError(f"claim {claim_id!r} has no bound; give at_least, at_most or equals")
+    numbers = tuple(float(value) for value in (values if isinstance(values, Sequence) else [values]))
+    if not numbers:
+        raise ValueError(f"claim {claim_id!r} has no values")
+    display(Claim(claim_id, numbers, unit, at_least, at_most, equals, tolerance))
+
+
+def _decimals(value: float, *, significant: int) -> int:
+    if value == 0 or not math.isfinite(value):
+        return 0
+    return max(0, significant - 1 - math.floor(math.log10(abs(value))))
+
+
+def _number(value: float, decimals: int) -> str:
+    if value.is_integer():
+        return f"{value:,.0f}".replace("-", "−")
+    if 0 < abs(value) < 1e-4:
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{mantissa} × 10^{int(exponent)}".replace("-", "−")
+    return f"{value:,.{decimals}f}".replace("-", "−")
+
+
+def _with_unit(number: str, unit: str) -> str:
+    return f"{number}{unit}" if unit in ("", "%", "×") else f"{number} {unit}"

@@ -1,0 +1,27 @@
+"""Shows the package's own source in a notebook, so that page and package cannot part.
+
+Book: §1.2.1
+"""
+
+import inspect
+from pathlib import Path
+
+from IPython.display import display
+
+import llmbook
+
+
+def show(obj: object) -> None:
+    """Displays the source of a function, class or module of the package.
+
+    Raises:
+        ValueError: `obj` is not defined in the package.
+    """
+    name = getattr(obj, "__qualname__", getattr(obj, "__name__", None))
+    module = inspect.getmodule(obj)
+    if name is None or module is None or module.__name__.split(".")[0] != llmbook.__name__:
+        raise ValueError(f"show takes a function, class or module of llmbook; got {obj!r}")
+    path = Path(inspect.getfile(module)).relative_to(Path(inspect.getfile(llmbook)).parent.parent)
+    source = inspect.getsource(obj).rstrip()  # type: ignore[arg-type]
+    text = f"`{path.as_posix()}`\n\n```python\n{source}\n```"
+    display({"text/markdown": text, "text/plain": f"{path.as_posix()}: {name}"}, raw=True)
