@@ -71,8 +71,10 @@ def directive(token: Token) -> Directive | None:
 
 def items(text: str, first_line: int = 1) -> Iterator[Item]:
     """Yields what a cell holds, in order. `first_line` is the file's line of the cell's first line."""
+    heading = ""
     for token in parser().parse(text):
         line = first_line + (token.map[0] if token.map else 0)
+        heading = token.tag if token.type == "heading_open" else "" if token.type == "heading_close" else heading
         if token.type == "myst_target":
             yield Item("label", token.content, line)
         elif token.type == "heading_open":
@@ -85,7 +87,7 @@ def items(text: str, first_line: int = 1) -> Iterator[Item]:
                 yield Item("label", token.info, line)
         elif token.type in FENCES:
             yield from _fence_items(token, first_line, line)
-        elif token.type == "inline":
+        elif token.type == "inline" and heading not in ("h1", "h2"):  # their words are the outline's, "第一章" is "Chapter 1"
             yield from _inline_items(token, line)
 
 

@@ -104,7 +104,9 @@ def pieces(source: str, *, raised: bool) -> list[Piece]:
     state: dict[str, Any] = {}
     tokens = [token for token in parser().parse(source, state) if token.level == 0 or token.type == "inline"]
     if state.get("references"):
-        raise ValueError(f"link reference definitions {sorted(state['references'])} do not reach across pages: write the links inline")
+        raise ValueError(
+            f"link reference definitions {sorted(state['references'])} do not reach across pages: write the links inline"
+        )
     lines = source.splitlines()
     found: list[Piece] = []
     labels: tuple[str, ...] | None = None
@@ -132,7 +134,9 @@ def pieces(source: str, *, raised: bool) -> list[Piece]:
 def point_labels(notebook: NotebookNode) -> frozenset[str]:
     """The labels of the chapter's prose cells."""
     prose = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    return frozenset(token.content for source in prose for token in parser().parse(source) if token.type == "myst_target")
+    return frozenset(
+        token.content for source in prose for token in parser().parse(source) if token.type == "myst_target"
+    )
 
 
 def claim_anchor(claim_id: str) -> str:
@@ -161,7 +165,9 @@ def claims_table(facts: dict[str, Any], labels: frozenset[str]) -> str:
             )
         )
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"(claims-{facts['chapter']})=\n# {words['claims']}\n\n{words['intro']}\n\n{table if facts['claims'] else ''}\n"
+    return (
+        f"(claims-{facts['chapter']})=\n# {words['claims']}\n\n{words['intro']}\n\n{table if facts['claims'] else ''}\n"
+    )
 
 
 def _cell(text: str) -> str:
@@ -172,7 +178,9 @@ def _page_name(piece: Piece) -> str:
     names = [label for label in piece.labels or () if SECTION.fullmatch(label)]
     if len(names) != 1:
         heading = next(line for line in piece.text.splitlines() if line.startswith("#"))
-        raise ValueError(f"the section {heading.lstrip('# ')!r} needs one label (section-1-2)= above it, given {list(piece.labels or ())}")
+        raise ValueError(
+            f"the section {heading.lstrip('# ')!r} needs one label (section-1-2)= above it, given {list(piece.labels or ())}"
+        )
     return names[0]
 
 
@@ -200,13 +208,15 @@ def _code(cell: NotebookNode, lang: str) -> NotebookNode:
 def _contents(facts: dict[str, Any], sections: list[str]) -> str:
     words = WORDS[facts["lang"]]
     measured = words["facts"].format(seconds=facts["seconds"], peak=facts["peak_mb"] / 1000)
-    links = f'<a href="../notebooks/{facts["slug"]}.ipynb" download>{words["download"]}</a> · <a href="claims.html">{words["claims"]}</a>'
+    link = f'<a href="../notebooks/{facts["slug"]}.ipynb" download>{words["download"]}</a>'
     toctree = "\n".join(["```{toctree}", ":maxdepth: 2", "", *sections, "claims", "```"])
-    return f'{toctree}\n\n<p class="llmbook-facts">{measured} {links}</p>'
+    return f'{toctree}\n\n<p class="llmbook-facts">{measured} {link}</p>'
 
 
 def _notebook_page(notebook: NotebookNode, slug: str, name: str, cells: list[NotebookNode]) -> Page:
-    metadata = NotebookNode({key: value for key, value in notebook.metadata.items() if key in ("kernelspec", "language_info")})
+    metadata = NotebookNode(
+        {key: value for key, value in notebook.metadata.items() if key in ("kernelspec", "language_info")}
+    )
     ids = set()
     for index, cell in enumerate(cells):
         if cell.get("id") in ids:

@@ -114,7 +114,10 @@ def _sources(site: Site, lang: str) -> list[Page]:
     index = pages.pop("index")
     back = [name for name in site.pages[lang] if name != "index"]
     trees = [
-        (part[lang], [f"{slugs[chapter['number']]}/index" for chapter in part["chapters"] if chapter["number"] in slugs])
+        (
+            part[lang],
+            [f"{slugs[chapter['number']]}/index" for chapter in part["chapters"] if chapter["number"] in slugs],
+        )
         for part in site.outline["parts"]
     ]
     trees.append((WORDS[lang]["back"], [*back, *(name for name in pages if name not in back)]))
@@ -176,7 +179,20 @@ def _start_sphinx(site: Site, lang: str, *, everything: bool) -> subprocess.Pope
         "llmbook_downloads": downloads,
         "llmbook_digest": _digest(site.settings),
     }
-    command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "-c", str(site.settings), "-d", str(cache / "doctrees")]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-b",
+        "html",
+        "-W",
+        "--keep-going",
+        "-q",
+        "-c",
+        str(site.settings),
+        "-d",
+        str(cache / "doctrees"),
+    ]
     command += [option for name, value in settings.items() for option in ("-D", f"{name}={value}")]
     command += ["-a"] * everything + [str(site.build / "site-src" / lang), str(cache / "html")]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8")
@@ -199,8 +215,15 @@ def _publish(site: Site, docnames: set[str]) -> Path:
     for lang in LANGUAGES:
         built = site.build / "site-out" / lang / "html"
         kept = {f"{name}.html" for name in (*docnames, *SPHINX_PAGES)}
-        _remove_others(built, {path for path in built.rglob("*") if path.suffix != ".html" or path.relative_to(built).as_posix() in kept})
-        used = {name for page in built.rglob("*.html") for name in re.findall(r'_images/([^"?#]+)', page.read_text(encoding="utf-8"))}
+        _remove_others(
+            built,
+            {path for path in built.rglob("*") if path.suffix != ".html" or path.relative_to(built).as_posix() in kept},
+        )
+        used = {
+            name
+            for page in built.rglob("*.html")
+            for name in re.findall(r'_images/([^"?#]+)', page.read_text(encoding="utf-8"))
+        }
         _remove_others(built / "_images", {built / "_images" / name for name in used})
         shutil.copytree(built, new / lang, ignore=shutil.ignore_patterns(".buildinfo*", "objects.inv", "*.map"))
         for path in site.downloads[lang]:
