@@ -15,6 +15,7 @@ from llmbook import paths
 from llmbook.course import execute as execution
 from llmbook.course import expected, lock, publish
 from llmbook.course.execute import ChapterError, Execution
+from llmbook.course.site import SiteError
 from llmbook.course.source import LANGUAGES, Source, chapter_files, find_chapter, read
 from llmbook.course.split_languages import findings, reader_notebook, require_sound
 from llmbook.course.split_languages import split as split_all
@@ -28,7 +29,7 @@ def main() -> None:
     """Runs the command line; a caller's mistake becomes one clear message and exit code 1."""
     try:
         app()
-    except (ValueError, ChapterError, FileNotFoundError) as error:
+    except (ValueError, ChapterError, SiteError) as error:
         typer.secho(f"llmbook: {error}", fg=typer.colors.RED, err=True)
         raise SystemExit(1) from None
 
@@ -78,8 +79,9 @@ def expected_command(chapters: Names = None) -> None:
 @app.command()
 def site() -> None:
     """Build both sites from the kept executions."""
-    publish.publish_site(_kept())
-    typer.echo(f"site: {paths.build_dir() / 'html' / 'index.html'}")
+    kept = _kept()
+    publish.publish_notebooks(kept)
+    typer.echo(f"site: {publish.publish_site(kept) / 'index.html'}")
 
 
 @app.command()

@@ -31,8 +31,8 @@ def test_a_cell_of_one_edition_needs_a_reason(book: Path):
     ("tail", "message"),
     [
         ('\n+++ {"lang": "zh"}\n\n孤零零\n', "the zh cell 01-0009 has no en cell beside it"),
-        ('\n+++ {"lang": "de"}\n\nAllein\n', "says \"lang\": 'de'; expected \"zh\" or \"en\""),
-        ("\n+++\n\nno language\n", "says \"lang\": None"),
+        ('\n+++ {"lang": "de"}\n\nAllein\n', 'says "lang": \'de\'; expected "zh" or "en"'),
+        ("\n+++\n\nno language\n", 'says "lang": None'),
         ("\n```{code-cell} ipython3\nprint(1)\n```\n", "has no tag; expected one of derive, show, check, run, setup"),
         ("\n```{code-cell} ipython3\n:tags: [check]\n\n" + "assert True\n" * 9 + "```\n", "has 9 lines; at most 8"),
     ],

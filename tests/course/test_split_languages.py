@@ -143,7 +143,10 @@ def test_a_wrong_language_code_is_refused(book: Path):
 
 @pytest.mark.messages
 def test_a_reference_to_nothing_is_refused_with_its_line(book: Path):
-    for lang, text in (("由 {eq}`eq-score` 得", "由 {eq}`eq-none` 得"), ("By {eq}`eq-score` more", "By {eq}`eq-none` more")):
+    for lang, text in (
+        ("由 {eq}`eq-score` 得", "由 {eq}`eq-none` 得"),
+        ("By {eq}`eq-score` more", "By {eq}`eq-none` more"),
+    ):
         plant(book, lang, text)
     with pytest.raises(SourceError, match=r"01-small\.md:\d+: nothing has the label 'eq-none'"):
         reader_notebook(read(book), "zh")

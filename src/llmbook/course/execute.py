@@ -141,7 +141,7 @@ def budget_complaints(source: Source, execution: Execution) -> list[str]:
 
 
 def claim_complaints(source: Source, outputs: dict[str, list[dict]]) -> list[str]:
-    """What a run's claims break: a bound, the tolerance against the stored value, a claim that is stored but was not made, or the reverse."""
+    """What a run's claims break: a bound, the tolerance against the stored value; a claim that is stored but not made, or the reverse."""
     stored = expected_claims(source)
     made = {claim["id"]: claim for cell in source.code() for claim in claims_of(outputs.get(cell.id, []))}
     return [complaint for claim in made.values() if (complaint := claim_complaint(claim, stored.get(claim["id"])))] + [

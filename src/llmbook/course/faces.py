@@ -9,6 +9,7 @@ Book: §0
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markdown_it.token import Token
 
@@ -197,7 +198,7 @@ def _citation(key: str, context: Context, *, textual: bool) -> str:
 
 def _number_headings(text: str, original: str, context: Context) -> str:
     tokens = parser().parse(original)
-    for before, token in zip(tokens, tokens[1:], strict=False):
+    for before, token in pairwise(tokens):
         if before.type == "myst_target" and token.type == "heading_open":
             target = _find(before.content, context)
             line = f"{token.markup} {target.title}"

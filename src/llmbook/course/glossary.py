@@ -1,7 +1,7 @@
 """One term a concept: the glossary (`chapters/glossary.toml`) and the check that both editions keep to it.
 
-An entry has `zh` and `en` (house forms, first one preferred), `avoid_zh` / `avoid_en` (forms that must not appear), `paired` (where one edition's
-cell uses the term, the other's must too), and a definition in each language.
+An entry has `zh` and `en` (house forms, first one preferred), `avoid_zh` / `avoid_en` (forms that must not
+appear), `paired` (where one edition's cell uses the term, the other's must too), and a definition in each language.
 
 Book: §0
 """
@@ -32,7 +32,10 @@ def load_terms() -> list[Term]:
     entries = tomllib.loads((paths.chapters_dir() / "glossary.toml").read_text(encoding="utf-8"))["term"]
     return [
         Term(
-            *(tuple(entry.get(key, ())) for key in ("zh", "en", "avoid_zh", "avoid_en")),
+            zh=tuple(entry["zh"]),
+            en=tuple(entry["en"]),
+            avoid_zh=tuple(entry.get("avoid_zh", ())),
+            avoid_en=tuple(entry.get("avoid_en", ())),
             paired=entry.get("paired", False),
             definition=entry.get("definition"),
         )

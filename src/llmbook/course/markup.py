@@ -87,7 +87,10 @@ def items(text: str, first_line: int = 1) -> Iterator[Item]:
                 yield Item("label", token.info, line)
         elif token.type in FENCES:
             yield from _fence_items(token, first_line, line)
-        elif token.type == "inline" and heading not in ("h1", "h2"):  # their words are the outline's, "第一章" is "Chapter 1"
+        elif token.type == "inline" and heading not in (
+            "h1",
+            "h2",
+        ):  # their words are the outline's, "第一章" is "Chapter 1"
             yield from _inline_items(token, line)
 
 

@@ -1,7 +1,7 @@
-"""Cuts an executed chapter into the pages of the site: one a numbered section, an index before them, a table of claims after them.
+"""Cuts an executed chapter into the pages of the site: an index, one page a numbered section, a table of claims.
 
-The cut is made at the level-2 headings that markdown-it finds. A section's page starts with its own heading, so there every heading
-rises by one level. What stands before the first section is the chapter's index page, which holds the chapter's contents.
+The cut is made at the level-2 headings that markdown-it finds. A section's page starts with its own heading, so there
+every heading rises by one level. What stands before the first section is the index page, which lists the sections.
 
 Book: §0
 """
@@ -25,8 +25,8 @@ WORDS = {
         "download": "下载本章笔记本",
         "claims": "本章的全部论断",
         "claim": "论断",
-        "intro": "正文里的实验数字都来自运行。下表列出本章的每一条论断：取值与区间、它须守住的界，以及来自本章的执行（实时）还是存档的运行。",
-        "head": ("要点", "论断", "取值", "界", "来源", "结果"),
+        "intro": "正文里的实验数字都来自运行。下表列出本章的每一条论断：取值与区间、它须守住的界，"
+        "以及来自本章的执行（实时）还是存档的运行。",
         "live": "实时",
         "recorded": "存档",
         "holds": "成立",
@@ -38,15 +38,19 @@ WORDS = {
         "download": "Download this chapter's notebook",
         "claims": "All claims of this chapter",
         "claim": "claim",
-        "intro": "Every experimental number in the text comes from a run. The table lists each claim of this chapter: its value and "
-        "interval, the bound it has to keep, and whether it comes from the chapter's own execution (live) or from a recorded run.",
-        "head": ("Point", "Claim", "Value", "Bound", "Source", "Result"),
+        "intro": "Every experimental number in the text comes from a run. The table lists each claim of this chapter: "
+        "its value and interval, the bound it has to keep, and whether it comes from the chapter's own execution (live) "
+        "or from a recorded run.",
         "live": "live",
         "recorded": "recorded",
         "holds": "holds",
         "fails": "fails",
         "differs": "differs here",
     },
+}
+HEAD = {
+    "zh": ("要点", "论断", "取值", "界", "来源", "结果"),
+    "en": ("Point", "Claim", "Value", "Bound", "Source", "Result"),
 }
 
 
@@ -61,7 +65,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a prose cell: the labels right above its level-2 heading (none where it starts without one), and its text."""
+    """A stretch of a prose cell: the labels right above its level-2 heading (None: it starts without one), its text."""
 
     labels: tuple[str, ...] | None
     text: str
@@ -71,7 +75,7 @@ def cut(notebook: NotebookNode) -> list[Page]:
     """The pages of one executed chapter in one language, in reading order: index, sections, claims.
 
     Raises:
-        ValueError: a section without its label, a label of another section twice, or a link reference definition (it would not
+        ValueError: a section without its label or with that of another, or a link reference definition (it would not
             reach across the cut, and would be printed as it is without a warning).
     """
     facts = notebook.metadata["llmbook"]
@@ -96,7 +100,7 @@ def cut(notebook: NotebookNode) -> list[Page]:
 
 
 def pieces(source: str, *, raised: bool) -> list[Piece]:
-    """Splits a prose cell before each level-2 heading, and raises the headings from there on (all of them with `raised`).
+    """Splits a prose cell before each level-2 heading, and raises the headings from there on (with `raised`, all).
 
     Raises:
         ValueError: the cell holds a link reference definition.
@@ -104,9 +108,8 @@ def pieces(source: str, *, raised: bool) -> list[Piece]:
     state: dict[str, Any] = {}
     tokens = [token for token in parser().parse(source, state) if token.level == 0 or token.type == "inline"]
     if state.get("references"):
-        raise ValueError(
-            f"link reference definitions {sorted(state['references'])} do not reach across pages: write the links inline"
-        )
+        names = sorted(state["references"])
+        raise ValueError(f"link reference definitions {names} do not reach across pages: write the links inline")
     lines = source.splitlines()
     found: list[Piece] = []
     labels: tuple[str, ...] | None = None
@@ -147,7 +150,8 @@ def claim_anchor(claim_id: str) -> str:
 def claims_table(facts: dict[str, Any], labels: frozenset[str]) -> str:
     """The chapter's page of claims in MyST; a claim of a point that has a label links to it."""
     words = WORDS[facts["lang"]]
-    rows = [words["head"], ("---",) * len(words["head"])]
+    head = HEAD[facts["lang"]]
+    rows: list[tuple[str, ...]] = [head, ("---",) * len(head)]
     for claim in facts["claims"]:
         point, _, name = claim["id"].partition("/")
         label = "point-" + point.replace(".", "-")
@@ -178,9 +182,8 @@ def _page_name(piece: Piece) -> str:
     names = [label for label in piece.labels or () if SECTION.fullmatch(label)]
     if len(names) != 1:
         heading = next(line for line in piece.text.splitlines() if line.startswith("#"))
-        raise ValueError(
-            f"the section {heading.lstrip('# ')!r} needs one label (section-1-2)= above it, given {list(piece.labels or ())}"
-        )
+        given = list(piece.labels or ())
+        raise ValueError(f"the section {heading.lstrip('# ')!r} needs one label (section-1-2)= above it, given {given}")
     return names[0]
 
 

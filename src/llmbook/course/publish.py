@@ -4,15 +4,21 @@ Book: §0
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 
 from llmbook import paths
 from llmbook.course.atomic import write_text
+from llmbook.course.diagrams import diagram, diagram_names
 from llmbook.course.execute import Execution, claim_complaint, with_outputs
 from llmbook.course.expected import claims_of, expected_claims
-from llmbook.course.source import LANGUAGES, Cell, Source
-from llmbook.course.split_languages import reader_notebook
+from llmbook.course.glossary import glossary_page
+from llmbook.course.outline import load_outline
+from llmbook.course.site import Site, build_site
+from llmbook.course.source import LANGUAGES, Cell, Source, read
+from llmbook.course.split_languages import page_files, reader_notebook, site_notebook, site_page
 
 
 def publish_notebooks(kept: list[tuple[Source, Execution]]) -> None:
@@ -21,6 +27,45 @@ def publish_notebooks(kept: list[tuple[Source, Execution]]) -> None:
         for lang in LANGUAGES:
             notebook = with_outputs(reader_notebook(source, lang), execution)
             write_text(paths.build_dir() / "executed" / lang / f"{source.slug}.ipynb", nbformat.writes(notebook) + "\n")
+
+
+def publish_site(kept: list[tuple[Source, Execution]]) -> Path:
+    """Builds the site of both languages from executions; returns its folder."""
+    build = paths.build_dir()
+    pages = {read(path).slug: path for path in page_files()}
+    for lang in LANGUAGES:
+        for name in diagram_names():
+            write_text(build / "diagrams" / lang / name, diagram(name, lang))
+    return build_site(
+        Site(
+            chapters={
+                lang: [_site_chapter(source, lang, execution) for source, execution in kept] for lang in LANGUAGES
+            },
+            pages={
+                lang: {name: site_page(read(path), lang) for name, path in pages.items()}
+                | {"glossary": glossary_page(lang)}
+                for lang in LANGUAGES
+            },
+            outline=load_outline(),
+            downloads={
+                lang: [build / "executed" / lang / f"{source.slug}.ipynb" for source, _ in kept] for lang in LANGUAGES
+            },
+            images={lang: build / "diagrams" / lang for lang in LANGUAGES},
+            bibliography=paths.chapters_dir() / "references.bib",
+            settings=paths.root() / "site",
+            build=build,
+        )
+    )
+
+
+def _site_chapter(source: Source, lang: str, execution: Execution) -> NotebookNode:
+    notebook = site_notebook(source, lang, execution.outputs)
+    notebook.metadata["llmbook"] |= {
+        "seconds": execution.total_seconds,
+        "peak_mb": execution.peak_mb,
+        "claims": claim_rows(source, execution),
+    }
+    return notebook
 
 
 def claim_rows(source: Source, execution: Execution) -> list[dict]:

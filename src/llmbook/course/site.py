@@ -1,8 +1,8 @@
 """Builds the static site: writes Sphinx sources for each language, runs Sphinx, puts the result in place in one move.
 
-Sources are rewritten only where their bytes change, so an unchanged book takes Sphinx seconds. As soon as one file has changed, every page is
-written again (but not read again): only then does Sphinx see that a page refers to a label that another page lost. A failed build
-clears Sphinx's cache, which would otherwise forget the warning.
+Sources are rewritten only where their bytes change, so an unchanged book takes Sphinx seconds. As soon as one file has
+changed, every page is written again (but not read again): only then does Sphinx see that a page refers to a label that
+another page lost. A failed build clears Sphinx's cache, which would otherwise forget the warning.
 
 Book: §0
 """
@@ -36,8 +36,8 @@ ENTRY = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{zh} · {en}</title>
 <style>
-body {{ font: 1.25rem/1.8 system-ui, "PingFang SC", "Noto Sans CJK SC", "Microsoft YaHei", sans-serif; margin: 20vh auto; max-width: 40rem;
-  padding: 0 1rem; color: #222; background: #fff }}
+body {{ font: 1.25rem/1.8 system-ui, "PingFang SC", "Noto Sans CJK SC", "Microsoft YaHei", sans-serif;
+  margin: 20vh auto; max-width: 40rem; padding: 0 1rem; color: #222; background: #fff }}
 a {{ color: #0a58a8 }}
 @media (prefers-color-scheme: dark) {{ body {{ color: #ddd; background: #14181e }} a {{ color: #7cb8f5 }} }}
 </style>
@@ -89,7 +89,7 @@ class SiteError(RuntimeError):
 
 
 def build_site(site: Site) -> Path:
-    """Builds both languages and returns the folder of the site. Until all is well, the site that was there stays as it was.
+    """Builds both languages and returns the site's folder. Until all is well, the site that was there stays as it was.
 
     Raises:
         ValueError: the two languages have different pages, or a file that is needed is missing.

@@ -1,1 +1,5 @@
+"""From a trained model to text."""
 
+from llmbook.generation.generate import LanguageModel, generate
+
+__all__ = ["LanguageModel", "generate"]

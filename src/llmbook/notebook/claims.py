@@ -15,6 +15,7 @@ from IPython.display import display
 from llmbook.receipts import Result
 
 CLAIM_TYPE = "application/vnd.llmbook.claim+json"
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Claim:
         margin = f" ± {self.tolerance:g}" if self.tolerance else ""
         return " ∧ ".join(parts) + margin
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict:
+    def bundle(self) -> dict:
+        """The output that a notebook keeps: the claim as data, and a line of text."""
         data = {
             **asdict(self),
             "values": list(self.values),
@@ -77,10 +79,9 @@ def format_result(result: Result) -> str:
     if result.low is None or result.high is None:
         return _with_unit(_number(result.mean, _decimals(result.mean, significant=3)), result.unit)
     half = (result.high - result.low) / 2
-    decimals = _decimals(half, significant=2) if half > 0 else _decimals(result.mean, significant=3)
-    span = "–" if result.low >= 0 else " … "
-    interval = f"{_number(result.low, decimals)}{span}{_number(result.high, decimals)}"
-    return f"{_with_unit(_number(result.mean, decimals), result.unit)} ({interval})"
+    decimals = _decimals(half, significant=2) if half > 0 else 0 if result.mean.is_integer() else 3
+    mean, low, high = (_number(value, decimals, interval=True) for value in (result.mean, result.low, result.high))
+    return f"{_with_unit(mean, result.unit)} ({low}{'–' if result.low >= 0 else ' … '}{high})"
 
 
 def claim(
@@ -113,7 +114,8 @@ def claim(
     numbers = tuple(float(value) for value in (values if isinstance(values, Sequence) else [values]))
     if not numbers:
         raise ValueError(f"claim {claim_id!r} has no values")
-    display(Claim(claim_id, numbers, unit, at_least, at_most, equals, tolerance))
+    made = Claim(claim_id, numbers, unit, at_least, at_most, equals, tolerance)
+    display(made.bundle(), raw=True)
 
 
 def _decimals(value: float, *, significant: int) -> int:
@@ -122,12 +124,12 @@ def _decimals(value: float, *, significant: int) -> int:
     return max(0, significant - 1 - math.floor(math.log10(abs(value))))
 
 
-def _number(value: float, decimals: int) -> str:
-    if value.is_integer():
+def _number(value: float, decimals: int, *, interval: bool = False) -> str:
+    if value.is_integer() and (decimals == 0 or not interval):
         return f"{value:,.0f}".replace("-", "−")
     if 0 < abs(value) < 1e-4:
         mantissa, exponent = f"{value:.1e}".split("e")
-        return f"{mantissa} × 10^{int(exponent)}".replace("-", "−")
+        return f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}".replace("-", "−")
     return f"{value:,.{decimals}f}".replace("-", "−")
 
 

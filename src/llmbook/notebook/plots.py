@@ -19,9 +19,9 @@ from llmbook import paths
 COLORS = {
     "blue": "#0072B2",
     "orange": "#E69F00",
-    "green": "#009E73",
     "red": "#D55E00",
     "sky": "#56B4E9",
+    "green": "#009E73",
     "black": "#000000",
 }
 

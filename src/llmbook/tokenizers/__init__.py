@@ -1,1 +1,6 @@
+"""From text to ids and back."""
 
+from llmbook.tokenizers.base import Tokenizer
+from llmbook.tokenizers.characters import Characters
+
+__all__ = ["Characters", "Tokenizer"]

@@ -1,0 +1,55 @@
+"""Section numbers that come from the labels: `section-1-2` is 1.2, `point-1-2-3` is 1.2.3, wherever the page stands.
+
+Sphinx counts headings under `:numbered:` toctrees instead, so that a chapter without its neighbour gets a wrong number,
+each part starts at 1 again, and a chapter called 第一章 is numbered a second time. A heading's label also becomes the
+fragment of its address, so that both languages have the same addresses.
+"""
+
+import re
+
+from docutils import nodes
+from sphinx.addnodes import compact_paragraph
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.environment.collectors.toctree import TocTreeCollector
+from sphinx.transforms import SphinxTransform
+
+PAGE = re.compile(r"(?:.*/)?section-(\d+)-(\d+)")
+POINT = re.compile(r"#point-(\d+)-(\d+)-(\d+)")
+
+
+class LabelsFirst(SphinxTransform):
+    """Puts a heading's explicit label before the identifier that was made from its words."""
+
+    default_priority = 300
+
+    def apply(self, **_: object) -> None:
+        explicit = {
+            self.document.nameids.get(name) for name, is_explicit in self.document.nametypes.items() if is_explicit
+        }
+        for section in self.document.findall(nodes.section):
+            section["ids"].sort(key=lambda identifier: identifier not in explicit)
+
+
+def assign_section_numbers(_: TocTreeCollector, env: BuildEnvironment) -> list[str]:
+    """Numbers all headings that have a number; returns the documents that must be written again."""
+    before = env.toc_secnumbers
+    env.toc_secnumbers = {}
+    for docname, toc in env.tocs.items():
+        page = PAGE.fullmatch(docname)
+        numbers: dict[str, tuple[int, ...] | None] = {}
+        for entry in toc.findall(compact_paragraph):
+            reference = entry[0]
+            anchor = reference["anchorname"]
+            match = page if anchor == "" else POINT.fullmatch(anchor)
+            numbers[anchor] = tuple(map(int, match.groups())) if match else None
+            reference["secnumber"] = numbers[anchor]
+        env.titles[docname]["secnumber"] = numbers.get("")
+        env.toc_secnumbers[docname] = numbers
+    return [docname for docname, numbers in env.toc_secnumbers.items() if numbers != before.get(docname)]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_transform(LabelsFirst)
+    TocTreeCollector.assign_section_numbers = assign_section_numbers
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

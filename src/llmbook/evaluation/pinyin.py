@@ -1,0 +1,65 @@
+"""Accuracy of 汉字 → 拼音: by syllable, on polyphones (多音字) in their context, by whole sentence.
+
+Book: §1.2.1
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from llmbook.data import PinyinPair
+
+
+@dataclass(frozen=True)
+class PinyinAccuracy:
+    """Percentages of right syllables, of right syllables of polyphones, and of sentences without a mistake, with their counts."""
+
+    syllables: float
+    polyphones: float
+    sentences: float
+    num_syllables: int
+    num_polyphones: int
+    num_sentences: int
+
+
+def pinyin_accuracy(
+    predictions: Sequence[Sequence[str]], pairs: Sequence[PinyinPair], *, polyphones: Collection[str]
+) -> PinyinAccuracy:
+    """Compares predicted syllables with the sentences' own, place by place.
+
+    The syllable at place t counts as right if the prediction's t-th syllable equals it; a prediction that is too short is wrong in the
+    places that it lacks, and a sentence is right only if the prediction is neither longer nor shorter. One missing syllable therefore costs
+    all that follow it.
+
+    Leaves out: aligning a prediction that has slipped by one place, as an edit distance would.
+
+    Args:
+        predictions: one sequence of syllables a sentence.
+        pairs: the sentences with their right syllables.
+        polyphones: the characters to count as polyphones.
+
+    Raises:
+        ValueError: the two lengths differ, or there is no syllable at all.
+    """
+    if len(predictions) != len(pairs):
+        raise ValueError(f"{len(predictions)} predictions for {len(pairs)} sentences; expected one each")
+    rows = [
+        (unit in polyphones, place < len(prediction) and prediction[place] == syllable)
+        for prediction, pair in zip(predictions, pairs, strict=True)
+        for place, (unit, syllable) in enumerate(zip(pair.units, pair.syllables, strict=True))
+    ]
+    if not rows:
+        raise ValueError("no syllable to compare; expected at least one sentence with a syllable")
+    ambiguous = [right for is_polyphone, right in rows if is_polyphone]
+    whole = [tuple(prediction) == pair.syllables for prediction, pair in zip(predictions, pairs, strict=True)]
+    return PinyinAccuracy(
+        syllables=_percent([right for _, right in rows]),
+        polyphones=_percent(ambiguous),
+        sentences=_percent(whole),
+        num_syllables=len(rows),
+        num_polyphones=len(ambiguous),
+        num_sentences=len(whole),
+    )
+
+
+def _percent(right: Sequence[bool]) -> float:
+    return 100 * sum(right) / len(right) if right else float("nan")

@@ -1,0 +1,99 @@
+"""One id a symbol: a character of Chinese, a syllable of pinyin, whatever the caller takes as indivisible.
+
+Book: §1.2.1
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
+UNKNOWN_TEXT = "\N{REPLACEMENT CHARACTER}"
+
+
+class Characters:
+    """A vocabulary of symbols. Ids 0 to 3 are padding, beginning, end and unknown; no text is ever encoded to the first three."""
+
+    pad_id, bos_id, eos_id, unk_id = range(4)
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        self.symbols = tuple(symbols)
+        self._id_of = {symbol: index for index, symbol in enumerate(self.symbols, start=len(SPECIAL))}
+        if len(self._id_of) != len(self.symbols):
+            repeated = [symbol for symbol, count in Counter(self.symbols).items() if count > 1]
+            raise ValueError(f"symbols must differ from each other; repeated: {repeated[:5]}")
+
+    @property
+    def vocab_size(self) -> int:
+        return len(SPECIAL) + len(self.symbols)
+
+    @classmethod
+    def train(cls, items: Iterable[Sequence[str]], vocab_size: int | None = None) -> "Characters":
+        """Keeps the commonest symbols, the commonest first, ties in the order of code points.
+
+        Args:
+            items: lists of symbols; a string is the list of its characters.
+            vocab_size: at most so many ids, the four special ones counted; all symbols by default.
+
+        Raises:
+            ValueError: there is no symbol, or `vocab_size` leaves room for none.
+        """
+        if vocab_size is not None and vocab_size <= len(SPECIAL):
+            raise ValueError(f"vocab_size must exceed the {len(SPECIAL)} special ids; got {vocab_size}")
+        counts = Counter(symbol for item in items for symbol in item)
+        if not counts:
+            raise ValueError("there is no symbol to learn from: the items are empty")
+        ranked = sorted(counts, key=lambda symbol: (-counts[symbol], symbol))
+        return cls(ranked if vocab_size is None else ranked[: vocab_size - len(SPECIAL)])
+
+    def encode(self, text: Sequence[str]) -> list[int]:
+        """The id of each symbol, `unk_id` for one that was not learned; nothing is added."""
+        return [self._id_of.get(symbol, self.unk_id) for symbol in text]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of some ids: characters joined directly, longer symbols by a space.
+
+        Padding, beginning and end have no text; unknown becomes U+FFFD.
+
+        Raises:
+            ValueError: an id outside the vocabulary.
+        """
+        silent = {self.pad_id, self.bos_id, self.eos_id}
+        separator = "" if all(len(symbol) == 1 for symbol in self.symbols) else " "
+        named = zip(ids, self.tokens(ids), strict=True)
+        return separator.join(
+            UNKNOWN_TEXT if id_ == self.unk_id else token for id_, token in named if id_ not in silent
+        )
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """The symbol of each id, the special ones as <pad>, <bos>, <eos>, <unk>.
+
+        Raises:
+            ValueError: an id outside the vocabulary.
+        """
+        unknown = [id_ for id_ in ids if not 0 <= id_ < self.vocab_size]
+        if unknown:
+            raise ValueError(f"ids must lie in 0 … {self.vocab_size - 1}; got {unknown[:5]}")
+        vocabulary = SPECIAL + self.symbols
+        return [vocabulary[id_] for id_ in ids]
+
+    def save(self, path: Path | str) -> None:
+        """Writes the vocabulary to a JSON file."""
+        content = {"type": "Characters", "symbols": self.symbols}
+        Path(path).write_text(json.dumps(content, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Characters":
+        """Reads what `save` wrote.
+
+        Raises:
+            ValueError: the file is damaged or holds something else.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            if content["type"] != "Characters":
+                raise ValueError(f"its type is {content['type']!r}")
+            return cls(content["symbols"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} is not a vocabulary of Characters: {error}") from error

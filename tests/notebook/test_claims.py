@@ -1,0 +1,79 @@
+"""Claims: bounds, text, what is emitted."""
+
+import pytest
+from IPython.utils.capture import capture_output
+
+from llmbook.notebook import CLAIM_TYPE, Claim, claim
+from llmbook.notebook.claims import format_result
+from llmbook.receipts import Result
+
+
+def emitted(*args: object, **kwargs: object) -> dict:
+    """The data of the one claim that this call displays."""
+    with capture_output() as captured:
+        claim(*args, **kwargs)
+    (output,) = captured.outputs
+    return output.data[CLAIM_TYPE]
+
+
+def test_a_claim_emits_value_bound_and_verdict():
+    data = emitted("1.2.2/ratio", 3.14159, at_least=3.0, unit="×")
+    assert data["holds"]
+    assert data["text"] == "3.14×"
+    assert data["bound"] == "≥ 3"
+    assert data["values"] == [3.14159]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "holds"),
+    [
+        ({"at_least": 2.0}, True),
+        ({"at_least": 2.1}, False),
+        ({"at_most": 2.0}, True),
+        ({"at_most": 1.9}, False),
+        ({"equals": 2.0}, True),
+        ({"equals": 2.1, "tolerance": 0.05}, False),
+        ({"equals": 2.1, "tolerance": 0.2}, True),
+        ({"at_least": 1.0, "at_most": 1.5}, False),
+    ],
+)
+def test_the_mean_is_held_to_the_bound(bounds: dict, holds: bool):
+    assert Claim("1.1.1/x", (1.5, 2.5), **bounds).holds is holds
+
+
+def test_a_broken_claim_does_not_raise_but_says_so():
+    data = emitted("1.1.1/x", 1.0, at_least=2.0)
+    assert data["holds"] is False
+
+
+def test_nan_keeps_no_bound():
+    assert not Claim("1.1.1/x", (float("nan"),), at_most=1.0).holds
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "text"),
+    [
+        ([94.28571], "%", "94.3%"),
+        ([63_082_496], "", "63,082,496"),
+        ([0.0123456], "", "0.0123"),
+        ([0.98765], "", "0.988"),
+        ([1234.5], "", "1,234"),
+        ([-2.5], "", "−2.50"),
+        ([3.2e-7], "", "3.2 × 10⁻⁷"),
+        ([93.0, 94.0, 95.0], "%", "94.0% (91.5–96.5)"),
+        ([2.0, 2.0], "", "2 (2–2)"),
+        ([12.0], "BLEU", "12 BLEU"),
+    ],
+)
+def test_the_text_has_the_digits_that_the_value_deserves(values: list[float], unit: str, text: str):
+    assert format_result(Result.of(values, unit=unit)) == text
+
+
+@pytest.mark.messages
+def test_a_claim_that_could_not_fail_or_has_no_point_is_refused():
+    with pytest.raises(ValueError, match="has no bound; give at_least, at_most or equals"):
+        claim("1.2.1/x", 1.0)
+    with pytest.raises(ValueError, match="expected a point and a name"):
+        claim("accuracy", 1.0, at_least=0.0)
+    with pytest.raises(ValueError, match="has no values"):
+        claim("1.2.1/x", [], at_least=0.0)
