@@ -18,7 +18,7 @@ def character_pairs(text: str) -> set[str]:
     return {text[i : i + 2] for i in range(len(text) - 1)} or {text}
 
 
-def near_duplicates(texts: Sequence[str], others: Iterable[str], *, threshold: float = 0.5) -> set[str]:
+def near_duplicates(texts: Sequence[str], others: Iterable[str], *, threshold: float | int = 0.5) -> set[str]:
     """Those of `texts` whose similarity to one of `others` reaches the threshold.
 
     Only texts that share a character pair are compared: the others' similarity is 0 (Broder 1997 calls the measure resemblance).

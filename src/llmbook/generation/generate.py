@@ -3,13 +3,14 @@
 Book: §1.2.1
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
+@runtime_checkable
 class LanguageModel(Protocol):
     """What `generate` asks of a model. With a cache, `token_ids` and `token_mask` are those of the new tokens only."""
 
@@ -33,7 +34,7 @@ def generate(
     *,
     token_mask: Bool[Tensor, "batch prompt"] | None = None,
     max_new_tokens: int,
-    temperature: float = 1.0,
+    temperature: float | int = 1.0,
     eos_id: int | None = None,
     pad_id: int | None = None,
     generator: torch.Generator | None = None,
@@ -91,7 +92,7 @@ def generate(
 
 
 def sample(
-    logits: Float[Tensor, "batch vocab"], *, temperature: float, generator: torch.Generator | None = None
+    logits: Float[Tensor, "batch vocab"], *, temperature: float | int, generator: torch.Generator | None = None
 ) -> Int[Tensor, "batch"]:
     """One id a row from softmax(logits / temperature); at temperature 0 the likeliest, the first of equals."""
     if temperature == 0:

@@ -1,1 +1,6 @@
+"""Whole models."""
 
+from llmbook.models.attention_maps import attention_maps
+from llmbook.models.transformer import Conditioned, Transformer, TransformerConfig
+
+__all__ = ["Conditioned", "Transformer", "TransformerConfig", "attention_maps"]

@@ -5,9 +5,10 @@ Book: §4.2.1
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Tokenizer(Protocol):
     """Text to token ids and back; made by the class method `train` of each kind, or by `load`."""
 
@@ -25,5 +26,5 @@ class Tokenizer(Protocol):
         """Writes the tokenizer to one JSON file."""
 
     @classmethod
-    def load(cls, path: Path | str) -> Self:
+    def load(cls, path: Path | str) -> "Tokenizer":
         """Reads what `save` wrote; a ValueError when the file holds something else."""

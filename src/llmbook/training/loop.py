@@ -44,7 +44,7 @@ def fit(
     optimizer: torch.optim.Optimizer,
     schedule: Callable[[int], float] | None = None,
     max_steps: int,
-    clip: float | None = None,
+    clip: float | int | None = None,
     accumulate: int = 1,
     autocast: torch.dtype | None = None,
     on_step: Callable[[int, float], None] | None = None,

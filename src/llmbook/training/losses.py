@@ -11,7 +11,7 @@ IGNORED = -100
 
 
 def cross_entropy(
-    logits: Float[Tensor, "*batch vocab"], targets: Int[Tensor, "*batch"], *, label_smoothing: float = 0.0
+    logits: Float[Tensor, "*batch vocab"], targets: Int[Tensor, "*batch"], *, label_smoothing: float | int = 0.0
 ) -> Float[Tensor, ""]:
     """Mean over the real tokens of −(1 − ε) log p[target] − ε/V Σᵥ log p[v], where log p = logits − log Σᵥ exp(logits[v]).
 

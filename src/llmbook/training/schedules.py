@@ -6,7 +6,9 @@ Book: §1.4.2
 import math
 
 
-def warmup_cosine(step: int, *, peak: float, warmup_steps: int, total_steps: int, floor: float = 0.0) -> float:
+def warmup_cosine(
+    step: int, *, peak: float | int, warmup_steps: int, total_steps: int, floor: float | int = 0.0
+) -> float:
     """Linear warm-up, then half a cosine down to the floor (Loshchilov and Hutter 2017, equation 5, without restarts).
 
     peak · (step + 1) / w while step < w, then floor + (peak − floor) · (1 + cos(π · (step − w) / (n − w))) / 2, with w = `warmup_steps`
@@ -23,7 +25,7 @@ def warmup_cosine(step: int, *, peak: float, warmup_steps: int, total_steps: int
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps
     if step >= total_steps:
-        return floor
+        return float(floor)
     progress = (step - warmup_steps) / (total_steps - warmup_steps)
     return floor + (peak - floor) * (1 + math.cos(math.pi * progress)) / 2
 

@@ -1,0 +1,71 @@
+"""Scaled dot-product attention.
+
+Book: §1.2.2
+"""
+
+import math
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def scaled_dot_product_attention(
+    query: Float[Tensor, "batch heads query head_dim"],
+    key: Float[Tensor, "batch heads key head_dim"],
+    value: Float[Tensor, "batch heads key value_dim"],
+    *,
+    mask: Bool[Tensor, "..."] | None = None,
+    bias: Float[Tensor, "..."] | None = None,
+    dropout: float = 0.0,
+    return_weights: bool = False,
+) -> Float[Tensor, "batch heads query value_dim"] | tuple[Tensor, Tensor]:
+    """softmax(Q Kᵀ / √d_k + bias) V, where only positions with mask True take part.
+
+    Vaswani et al. 2017, section 3.2.1, equation 1; their d_k is our head_dim. A row that may attend to nothing gives zeros, and zero
+    gradient: the second `masked_fill` replaces its NaN weights, the first one's backward pass stops their NaN gradient.
+
+    Args:
+        mask: True = may attend; [query, key], or 4-D and broadcasting to [batch, heads, query, key].
+        bias: added to the scores, with the same shapes.
+        dropout: the share of weights that is set to 0, the others being scaled up.
+        return_weights: give (output, weights) with weights [batch, heads, query, key].
+
+    Leaves out: never holding all weights at once, as FlashAttention does (§2.1.2).
+
+    Raises:
+        ValueError: shapes that do not fit, with the shapes.
+    """
+    require_fitting(query, key, value, mask, bias)
+    scores = query @ key.mT / math.sqrt(query.shape[-1])
+    if bias is not None:
+        scores = scores + bias
+    if mask is None:
+        weights = scores.softmax(dim=-1)
+    else:
+        weights = scores.masked_fill(~mask, -math.inf).softmax(dim=-1).masked_fill(~mask, 0.0)
+    output = F.dropout(weights, dropout) @ value
+    return (output, weights) if return_weights else output
+
+
+def require_fitting(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, bias: Tensor | None) -> None:
+    """Raises ValueError unless query [B H T K], key [B H S K], value [B H S V], and mask and bias broadcast to [B H T S]."""
+    shapes = f"query {list(query.shape)}, key {list(key.shape)}, value {list(value.shape)}"
+    if any(x.ndim != 4 for x in (query, key, value)):
+        raise ValueError(f"expected query, key and value with 4 dimensions [batch, heads, length, width]; got {shapes}")
+    if query.shape[:2] != key.shape[:2] or query.shape[3] != key.shape[3] or key.shape[:3] != value.shape[:3]:
+        raise ValueError(f"expected query [B H T K], key [B H S K], value [B H S V]; got {shapes}")
+    if query.shape[3] == 0:
+        raise ValueError(f"expected a head width of at least 1; got {shapes}")
+    full = [*query.shape[:3], key.shape[2]]
+    for name, given in (("mask", mask), ("bias", bias)):
+        if given is None:
+            continue
+        wanted = full if given.ndim == 4 else full[2:]
+        if given.ndim not in (2, 4) or any(
+            size not in (1, want) for size, want in zip(given.shape, wanted, strict=True)
+        ):
+            raise ValueError(
+                f"{name} has shape {list(given.shape)}; expected [query, key] = {full[2:]}, or 4-D and broadcasting to {full}"
+                " (a padding mask [batch, key] goes in as mask[:, None, None])"
+            )

@@ -1,0 +1,54 @@
+"""The position-wise feed-forward network.
+
+Book: §1.2.1
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+}
+
+
+class FeedForward(nn.Module):
+    """act(x W₁ + b₁) W₂ + b₂ at each position alone; Vaswani et al. 2017, section 3.3, equation 2, with relu.
+
+    Args:
+        d_model: width of input and output.
+        d_ff: width between the two layers.
+        activation: "relu", "gelu" (x Φ(x)), or "gelu_tanh" (GPT-2's approximation of it).
+        dropout: share of the inner values dropped in training.
+        use_bias: whether b₁ and b₂ exist.
+
+    Raises:
+        ValueError: an unknown activation, a width below 1, an input of another width.
+    """
+
+    def __init__(
+        self, d_model: int, d_ff: int, *, activation: str = "relu", dropout: float = 0.0, use_bias: bool = True
+    ):
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation is {activation!r}; expected one of {', '.join(ACTIVATIONS)}")
+        if d_model < 1 or d_ff < 1 or not 0 <= dropout < 1:
+            raise ValueError(
+                f"d_model is {d_model}, d_ff {d_ff}, dropout {dropout}; expected >= 1, >= 1, 0 <= dropout < 1"
+            )
+        self.inner = nn.Linear(d_model, d_ff, bias=use_bias)
+        self.outer = nn.Linear(d_ff, d_model, bias=use_bias)
+        self.activation = ACTIVATIONS[activation]
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+        if x.ndim == 0 or x.shape[-1] != self.inner.in_features:
+            raise ValueError(
+                f"x has shape {list(x.shape)}; expected a last dimension of d_model = {self.inner.in_features}"
+            )
+        return self.outer(self.dropout(self.activation(self.inner(x))))

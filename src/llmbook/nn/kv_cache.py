@@ -1,0 +1,58 @@
+"""Keys and values of the positions already read, so that generation need not compute them again.
+
+Book: §2.1.2
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+class LayerCache:
+    """The keys and values of one attention layer, [batch, kv_heads, length, head_dim] each."""
+
+    def __init__(self) -> None:
+        self.key: Tensor | None = None
+        self.value: Tensor | None = None
+
+    def extend(
+        self, key: Float[Tensor, "batch heads new head_dim"], value: Float[Tensor, "batch heads new head_dim"]
+    ) -> tuple[Float[Tensor, "batch heads length head_dim"], Float[Tensor, "batch heads length head_dim"]]:
+        """Appends the new positions and returns all of them."""
+        if self.key is not None and self.value is not None:
+            key, value = torch.cat([self.key, key], dim=2), torch.cat([self.value, value], dim=2)
+        self.key, self.value = key, value
+        return key, value
+
+    def reorder(self, rows: Int[Tensor, "new_batch"]) -> None:
+        if self.key is not None and self.value is not None:
+            self.key, self.value = self.key[rows], self.value[rows]
+
+
+class KVCache:
+    """One `LayerCache` a layer, and which cached tokens are real: `mask` [batch, length]."""
+
+    def __init__(self, num_layers: int, batch_size: int, device: torch.device | str = "cpu"):
+        self.layers = [LayerCache() for _ in range(num_layers)]
+        self.mask: Bool[Tensor, "batch length"] = torch.ones(batch_size, 0, dtype=torch.bool, device=device)
+
+    @property
+    def length(self) -> int:
+        return self.mask.shape[1]
+
+    def extend_mask(self, token_mask: Bool[Tensor, "batch new"]) -> Bool[Tensor, "batch length"]:
+        """Appends the new tokens' mask and returns all of it.
+
+        Raises:
+            ValueError: another batch size than that of the cache.
+        """
+        if token_mask.shape[0] != self.mask.shape[0]:
+            raise ValueError(f"the cache was made for a batch of {self.mask.shape[0]}; got {token_mask.shape[0]} rows")
+        self.mask = torch.cat([self.mask, token_mask], dim=1)
+        return self.mask
+
+    def reorder(self, rows: Int[Tensor, "new_batch"]) -> None:
+        """Row i becomes the former row `rows[i]`: what a beam search does when it keeps some beams and drops others."""
+        self.mask = self.mask[rows]
+        for layer in self.layers:
+            layer.reorder(rows)

@@ -1,0 +1,103 @@
+"""Multi-head attention.
+
+Book: §1.2.3
+"""
+
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from llmbook.nn.dot_product import scaled_dot_product_attention
+from llmbook.nn.kv_cache import LayerCache
+
+
+class MultiHeadAttention(nn.Module):
+    """Concat(head_1, …, head_h) W^O with head_i = Attention(x W_i^Q, c W_i^K, c W_i^V); c is the context, or x itself.
+
+    Vaswani et al. 2017, section 3.2.2; their d_k = d_v is our head_dim = d_model / num_heads. With fewer key and value heads than
+    query heads (grouped queries, Ainslie et al. 2023) neighbouring query heads share one.
+
+    Leaves out: rotary positions (§2.2.2).
+
+    Args:
+        d_model: width of input and output.
+        num_heads: query heads; they divide d_model.
+        num_kv_heads: key and value heads; they divide num_heads (default: as many).
+        dropout: share of attention weights dropped in training.
+        use_bias: whether the four projections have a bias.
+
+    Raises:
+        ValueError: heads that do not divide, inputs of another width, a mask that does not fit.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        *,
+        num_kv_heads: int | None = None,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+    ):
+        super().__init__()
+        num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
+        if num_heads < 1 or d_model % num_heads:
+            raise ValueError(f"num_heads = {num_heads} does not divide d_model = {d_model}")
+        if num_kv_heads < 1 or num_heads % num_kv_heads:
+            raise ValueError(f"num_kv_heads = {num_kv_heads} does not divide num_heads = {num_heads}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is {dropout}; expected 0 <= dropout < 1")
+        self.d_model, self.num_heads, self.num_kv_heads, self.dropout = d_model, num_heads, num_kv_heads, dropout
+        kv_width = num_kv_heads * (d_model // num_heads)
+        self.query = nn.Linear(d_model, d_model, bias=use_bias)
+        self.key = nn.Linear(d_model, kv_width, bias=use_bias)
+        self.value = nn.Linear(d_model, kv_width, bias=use_bias)
+        self.output = nn.Linear(d_model, d_model, bias=use_bias)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch query d_model"],
+        *,
+        context: Float[Tensor, "batch key d_model"] | None = None,
+        mask: Bool[Tensor, "..."] | None = None,
+        bias: Float[Tensor, "..."] | None = None,
+        cache: LayerCache | None = None,
+    ) -> Float[Tensor, "batch query d_model"]:
+        """Attends from x to context (or to x), with mask and bias as in `scaled_dot_product_attention`.
+
+        With a cache, x holds the new positions only; their keys and values are appended to it.
+        """
+        query, key, value = self.project(x, context, cache)
+        dropout = self.dropout if self.training else 0.0
+        heads = scaled_dot_product_attention(query, key, value, mask=mask, bias=bias, dropout=dropout)
+        return self.output(rearrange(heads, "batch heads query head_dim -> batch query (heads head_dim)"))
+
+    def attention_weights(
+        self,
+        x: Float[Tensor, "batch query d_model"],
+        *,
+        context: Float[Tensor, "batch key d_model"] | None = None,
+        mask: Bool[Tensor, "..."] | None = None,
+        bias: Float[Tensor, "..."] | None = None,
+    ) -> Float[Tensor, "batch heads query key"]:
+        """The weights that `forward` would use, without dropout, to be looked at."""
+        query, key, value = self.project(x, context, None)
+        return scaled_dot_product_attention(query, key, value, mask=mask, bias=bias, return_weights=True)[1]
+
+    def project(
+        self, x: Tensor, context: Tensor | None, cache: LayerCache | None
+    ) -> tuple[Float[Tensor, "b h t k"], Float[Tensor, "b h s k"], Float[Tensor, "b h s k"]]:
+        """Queries, keys and values by head, with the keys and values of a group repeated for each of its query heads."""
+        context = x if context is None else context
+        for name, given in (("x", x), ("context", context)):
+            if given.ndim != 3 or given.shape[-1] != self.d_model:
+                raise ValueError(
+                    f"{name} has shape {list(given.shape)}; expected [batch, length, d_model = {self.d_model}]"
+                )
+        query = rearrange(self.query(x), "b t (h k) -> b h t k", h=self.num_heads)
+        key = rearrange(self.key(context), "b s (h k) -> b h s k", h=self.num_kv_heads)
+        value = rearrange(self.value(context), "b s (h k) -> b h s k", h=self.num_kv_heads)
+        if cache is not None:
+            key, value = cache.extend(key, value)
+        group = self.num_heads // self.num_kv_heads
+        return query, key.repeat_interleave(group, dim=1), value.repeat_interleave(group, dim=1)

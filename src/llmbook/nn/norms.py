@@ -1,0 +1,73 @@
+"""Layer normalization and its simpler relative, RMSNorm.
+
+Book: §1.4.2
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+def layer_norm(
+    x: Float[Tensor, "... d_model"], weight: Float[Tensor, "d_model"], bias: Float[Tensor, "d_model"], eps: float
+) -> Float[Tensor, "... d_model"]:
+    """(x − mean) / √(variance + eps) · weight + bias, over the last dimension; the variance divides by d_model (Ba et al. 2016, eq. 3)."""
+    mean = x.mean(dim=-1, keepdim=True)
+    variance = (x - mean).square().mean(dim=-1, keepdim=True)
+    return (x - mean) / (variance + eps).sqrt() * weight + bias
+
+
+def rms_norm(
+    x: Float[Tensor, "... d_model"], weight: Float[Tensor, "d_model"], eps: float
+) -> Float[Tensor, "... d_model"]:
+    """x / √(mean(x²) + eps) · weight, over the last dimension (Zhang and Sennrich 2019, eq. 4)."""
+    return x / (x.square().mean(dim=-1, keepdim=True) + eps).sqrt() * weight
+
+
+class LayerNorm(nn.Module):
+    """`layer_norm` with a learned weight (1 at first) and bias (0 at first).
+
+    Raises:
+        ValueError: d_model < 1, eps <= 0, or an input of another width.
+    """
+
+    def __init__(self, d_model: int, *, eps: float = 1e-5):
+        super().__init__()
+        require_width(d_model, eps)
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(d_model))
+        self.bias = nn.Parameter(torch.zeros(d_model))
+
+    def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+        require_last(x, self.weight)
+        return layer_norm(x, self.weight, self.bias, self.eps)
+
+
+class RMSNorm(nn.Module):
+    """`rms_norm` with a learned weight (1 at first).
+
+    Raises:
+        ValueError: d_model < 1, eps <= 0, or an input of another width.
+    """
+
+    def __init__(self, d_model: int, *, eps: float = 1e-6):
+        super().__init__()
+        require_width(d_model, eps)
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(d_model))
+
+    def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+        require_last(x, self.weight)
+        return rms_norm(x, self.weight, self.eps)
+
+
+def require_width(d_model: int, eps: float) -> None:
+    """Raises ValueError for a norm that could not be."""
+    if d_model < 1 or eps <= 0:
+        raise ValueError(f"d_model is {d_model}, eps {eps}; expected d_model >= 1 and eps > 0")
+
+
+def require_last(x: Tensor, weight: Tensor) -> None:
+    """Raises ValueError unless x's last dimension is the norm's."""
+    if x.ndim == 0 or x.shape[-1] != weight.shape[0]:
+        raise ValueError(f"x has shape {list(x.shape)}; expected a last dimension of d_model = {weight.shape[0]}")

@@ -1,0 +1,80 @@
+"""Student's interval against published tables, a worked example, and its own meaning."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmbook.receipts import Result, central_probability, student_t_quantile
+
+
+@pytest.mark.parametrize(
+    ("p", "degrees", "expected"),
+    [
+        # R: qt(p, df), ten digits
+        (0.975, 1, 12.70620474),
+        (0.975, 2, 4.302652730),
+        (0.975, 3, 3.182446305),
+        (0.975, 4, 2.776445105),
+        (0.975, 5, 2.570581836),
+        (0.975, 9, 2.262157163),
+        (0.975, 10, 2.228138852),
+        (0.975, 29, 2.045229642),
+        (0.975, 30, 2.042272456),
+        (0.95, 4, 2.131846786),
+        (0.995, 4, 4.604094871),
+        (0.75, 1, 1.0),
+        (0.5, 7, 0.0),
+    ],
+)
+def test_quantiles_of_students_distribution(p, degrees, expected):
+    assert student_t_quantile(p, degrees) == pytest.approx(expected, rel=1e-8, abs=1e-8)
+
+
+def test_many_degrees_tend_to_the_normal_distribution():
+    assert student_t_quantile(0.975, 100_000) == pytest.approx(1.959963985, abs=3e-5)
+
+
+@given(st.floats(0.5, 0.9999), st.integers(1, 40))
+def test_the_quantile_inverts_the_probability(p, degrees):
+    angle = math.atan(student_t_quantile(p, degrees) / math.sqrt(degrees))
+    assert central_probability(angle, degrees) == pytest.approx(2 * p - 1, abs=1e-9)
+
+
+def test_one_and_two_degrees_have_closed_forms():
+    for t in (0.1, 1.0, 5.0):
+        assert central_probability(math.atan(t), 1) == pytest.approx(2 / math.pi * math.atan(t))
+        assert central_probability(math.atan(t / math.sqrt(2)), 2) == pytest.approx(t / math.sqrt(2 + t * t))
+
+
+def test_a_worked_example():
+    result = Result.of([1, 2, 3, 4, 5], unit="%")
+    half = 2.776445105 * math.sqrt(2.5 / 5)
+    assert (result.values, result.n, result.mean, result.unit) == ((1.0, 2.0, 3.0, 4.0, 5.0), 5, 3.0, "%")
+    assert result.low == pytest.approx(3 - half, abs=1e-8)
+    assert result.high == pytest.approx(3 + half, abs=1e-8)
+
+
+def test_one_value_has_no_interval_and_equal_values_one_of_no_width():
+    single = Result.of([2.5])
+    assert (single.n, single.mean, single.low, single.high) == (1, 2.5, None, None)
+    same = Result.of([2.5, 2.5, 2.5])
+    assert (same.low, same.mean, same.high) == (2.5, 2.5, 2.5)
+
+
+def test_the_interval_holds_the_truth_95_times_in_100():
+    samples = torch.randn(2000, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    held = [result.low <= 0 <= result.high for result in map(Result.of, samples.tolist())]
+    assert sum(held) / len(held) == pytest.approx(0.95, abs=0.015)  # three standard errors
+
+
+@pytest.mark.messages
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match="at least one value"):
+        Result.of([])
+    with pytest.raises(ValueError, match=r"p = 1.*degrees = 3"):
+        student_t_quantile(1.0, 3)
+    with pytest.raises(ValueError, match="degrees = 0"):
+        student_t_quantile(0.9, 0)

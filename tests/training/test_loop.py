@@ -1,0 +1,243 @@
+"""One update by hand; options against their definitions; an interrupted run equals one that was not, bit for bit."""
+
+import pytest
+import torch
+from torch import nn
+
+from llmbook import seeding
+from llmbook.training import Checkpoints, fit, load_checkpoint, warmup_cosine
+
+
+class Scalar(nn.Module):
+    """x ↦ w · x with w = 1 at first."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(()))
+
+
+def numbers(step):
+    return torch.tensor([1.0, 2.0, 3.0, 4.0])[step % 4]
+
+
+def product(model, x):
+    return model.w * x  # its gradient is x
+
+
+def new_model():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 16), nn.Dropout(0.5), nn.Tanh(), nn.Linear(16, 2))
+
+
+def points(step):
+    rng = seeding.generator(0, step)
+    x = torch.randn(8, 4, generator=rng)
+    return x, x[:, :2].sin()
+
+
+def squared_error(model, batch):
+    return (model(batch[0]) - batch[1]).square().mean()
+
+
+def trained(max_steps, *, seed=5, **options):
+    model = new_model()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    history = fit(model, points, loss=squared_error, optimizer=optimizer, max_steps=max_steps, seed=seed, **options)
+    return model, history
+
+
+def rate(step):
+    return warmup_cosine(step, peak=0.1, warmup_steps=3, total_steps=12)
+
+
+def same_weights(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def test_two_updates_by_hand():
+    model = Scalar()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    history = fit(
+        model, numbers, loss=product, optimizer=optimizer, schedule=lambda s: [0.1, 0.2][s], max_steps=2, seed=0
+    )
+    # w: 1 → 1 − 0.1 · 1 = 0.9 → 0.9 − 0.2 · 2 = 0.5
+    assert model.w.item() == pytest.approx(0.5)
+    assert history.losses == pytest.approx((1.0, 1.8))
+    assert history.learning_rates == (0.1, 0.2)
+    assert history.grad_norms == (1.0, 2.0)
+    assert len(history.seconds) == 2
+    assert min(history.seconds) > 0
+
+
+def test_without_a_schedule_the_rate_is_the_optimizers():
+    model = Scalar()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.3)
+    assert fit(model, numbers, loss=product, optimizer=optimizer, max_steps=1, seed=0).learning_rates == (0.3,)
+
+
+def test_clipping_binds_only_above_its_bound_and_the_norm_is_recorded_before():
+    model = Scalar()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    history = fit(model, numbers, loss=product, optimizer=optimizer, max_steps=3, clip=2, seed=0)
+    assert model.w.item() == pytest.approx(1 - 1 - 2 - 2)
+    assert history.grad_norms == (1.0, 2.0, 3.0)
+
+
+def test_accumulation_takes_the_mean_over_consecutive_batches():
+    model = Scalar()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    history = fit(model, numbers, loss=product, optimizer=optimizer, max_steps=2, accumulate=2, seed=0)
+    # means of (1, 2) and of (3, 4)
+    assert history.grad_norms == (1.5, 3.5)
+    assert history.losses == pytest.approx((1.5, -0.5 * 3.5))
+    assert model.w.item() == pytest.approx(1 - 1.5 - 3.5)
+
+
+def test_two_halves_accumulated_are_the_whole_batch():
+    def halves(part):
+        x, y = points(part // 2)
+        return x.chunk(2)[part % 2], y.chunk(2)[part % 2]
+
+    outcomes = []
+    for batches, accumulate in ((points, 1), (halves, 2)):
+        torch.manual_seed(0)
+        model = nn.Linear(4, 2)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        fit(model, batches, loss=squared_error, optimizer=optimizer, max_steps=3, accumulate=accumulate, seed=0)
+        outcomes.append(model.weight.detach())
+    torch.testing.assert_close(*outcomes, atol=1e-6, rtol=1e-6)
+
+
+def test_the_seed_fixes_dropout():
+    (first, history), (again, same), (other, _) = trained(3), trained(3), trained(3, seed=6)
+    assert same_weights(first, again)
+    assert history.losses == same.losses
+    assert not same_weights(first, other)
+
+
+def test_the_model_is_put_into_training_mode_at_each_update():
+    model = new_model()
+    modes = []
+
+    def loss(model, batch):
+        modes.append(model.training)
+        return squared_error(model, batch)
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    fit(model.eval(), points, loss=loss, optimizer=optimizer, max_steps=3, seed=0, on_step=lambda *_: model.eval())
+    assert modes == [True] * 3
+
+
+def test_autocast_computes_products_in_the_given_type():
+    seen = []
+
+    def loss(model, batch):
+        output = model(batch[0])
+        seen.append(output.dtype)
+        return (output.float() - batch[1]).square().mean()
+
+    for autocast in (None, torch.bfloat16):
+        model = new_model()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        fit(model, points, loss=loss, optimizer=optimizer, max_steps=1, autocast=autocast, seed=0)
+        assert model[0].weight.dtype == torch.float32
+    assert seen == [torch.float32, torch.bfloat16]
+
+
+def test_on_step_sees_each_update():
+    seen = []
+    _, history = trained(4, on_step=lambda step, loss: seen.append((step, loss)))
+    assert seen == list(enumerate(history.losses))
+
+
+def test_it_learns():
+    losses = trained(300)[1].losses
+    assert sum(losses[-20:]) < 0.5 * sum(losses[:20])
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupt_at(bad_step):
+    def on_step(step, _loss):
+        if step == bad_step:
+            raise Interrupted
+
+    return on_step
+
+
+@pytest.mark.parametrize("autocast", [None, torch.bfloat16])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_an_interrupted_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, autocast, accumulate):
+    options = {"schedule": rate, "clip": 0.5, "accumulate": accumulate, "autocast": autocast}
+    whole, expected = trained(12, **options)
+    plan = Checkpoints(tmp_path, every=5)
+    with pytest.raises(Interrupted):
+        trained(12, checkpoint=plan, on_step=interrupt_at(7), **options)
+    assert load_checkpoint(tmp_path).step == 5
+    steps = []
+    torch.rand(100)  # whatever was drawn in between
+    again, history = trained(12, checkpoint=plan, on_step=lambda step, _: steps.append(step), **options)
+    assert steps == list(range(5, 12))
+    assert same_weights(again, whole)
+    assert history.losses == expected.losses
+    assert history.learning_rates == expected.learning_rates
+    assert history.grad_norms == expected.grad_norms
+    assert len(history.seconds) == 12
+
+
+def test_a_resumed_run_that_forgot_the_generators_or_the_optimizer_would_differ(tmp_path, monkeypatch):
+    """The test above can fail: without either part of the state its comparison is false."""
+    whole, _ = trained(8)
+    for forgotten in ("restore_generators", "optimizer"):
+        folder = tmp_path / forgotten
+        trained(4, checkpoint=folder)
+        with monkeypatch.context() as patch:
+            if forgotten == "optimizer":
+                patch.setattr(torch.optim.AdamW, "load_state_dict", lambda *_: None)
+            else:
+                patch.setattr("llmbook.training.loop.restore_generators", lambda _: None)
+            assert not same_weights(trained(8, checkpoint=folder)[0], whole)
+
+
+def test_a_plain_folder_saves_at_the_end_and_goes_on(tmp_path):
+    whole, expected = trained(6)
+    trained(4, checkpoint=tmp_path)
+    assert load_checkpoint(tmp_path).step == 4
+    again, history = trained(6, checkpoint=str(tmp_path))
+    assert same_weights(again, whole)
+    assert history.losses == expected.losses
+
+
+def test_a_finished_run_is_given_back_without_training(tmp_path):
+    finished, expected = trained(4, checkpoint=tmp_path)
+    again, history = trained(4, checkpoint=tmp_path, on_step=interrupt_at(0))
+    assert same_weights(again, finished)
+    assert history == expected
+
+
+def test_a_diverging_run_is_recorded_and_not_hidden():
+    model = Scalar()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    history = fit(model, lambda _: torch.tensor(float("inf")), loss=product, optimizer=optimizer, max_steps=2, seed=0)
+    assert history.losses[0] == float("inf")
+    assert history.grad_norms[0] == float("inf")
+
+
+@pytest.mark.messages
+def test_mistakes_are_named(tmp_path):
+    for option, message in (
+        ({"max_steps": 0}, "max_steps 0"),
+        ({"max_steps": 1, "accumulate": 0}, "accumulate 0"),
+        ({"max_steps": 1, "clip": 0.0}, "clip 0.0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            trained(**option)
+    trained(3, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match="has 3 updates already; max_steps is 2"):
+        trained(2, checkpoint=tmp_path)
+    saved = load_checkpoint(tmp_path).folder
+    (saved / "optimizer.safetensors").unlink()
+    with pytest.raises(ValueError, match="no optimizer state"):
+        trained(4, checkpoint=tmp_path)
