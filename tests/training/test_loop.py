@@ -155,14 +155,14 @@ def test_it_learns():
     assert sum(losses[-20:]) < 0.5 * sum(losses[:20])
 
 
-class Interrupted(Exception):
+class InterruptionError(Exception):
     pass
 
 
 def interrupt_at(bad_step):
     def on_step(step, _loss):
         if step == bad_step:
-            raise Interrupted
+            raise InterruptionError
 
     return on_step
 
@@ -173,7 +173,7 @@ def test_an_interrupted_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, au
     options = {"schedule": rate, "clip": 0.5, "accumulate": accumulate, "autocast": autocast}
     whole, expected = trained(12, **options)
     plan = Checkpoints(tmp_path, every=5)
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptionError):
         trained(12, checkpoint=plan, on_step=interrupt_at(7), **options)
     assert load_checkpoint(tmp_path).step == 5
     steps = []

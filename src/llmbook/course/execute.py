@@ -30,6 +30,7 @@ from llmbook.course.split_languages import reader_notebook
 
 SECONDS_ALLOWED = {chapter: 180.0 for chapter in range(1, 6)} | {6: 240.0, 7: 240.0, 8: 240.0}
 MEMORY_ALLOWED_MB = 5_000.0
+SOURCE = Path(__file__).parents[2]
 PEAK_MEMORY = "__import__('resource').getrusage(__import__('resource').RUSAGE_SELF).ru_maxrss"
 
 
@@ -63,8 +64,8 @@ def execution_key(source: Source) -> str:
     root = paths.root()
     for cell in source.code():
         digest.update(f"{cell.id}\n{cell.source}\n".encode())
-    for path in sorted(_import_closure(source)):
-        digest.update(path.as_posix().encode() + (root / path).read_bytes())
+    for path in sorted(import_closure(source)):
+        digest.update(path.as_posix().encode() + (SOURCE / path).read_bytes())
     for path in [root / "constraints.txt", root / "data" / "MANIFEST.toml", *sorted(paths.runs_dir().glob("*.jsonl"))]:
         digest.update(path.read_bytes())
     digest.update(f"{sys.version_info[:2]}".encode())
@@ -184,16 +185,18 @@ def _peak_memory(client: NotebookClient) -> float:
     return kilobytes / 1024 if sys.platform != "darwin" else kilobytes / 1024 / 1024
 
 
-def _import_closure(source: Source) -> set[Path]:
+def import_closure(source: Source) -> set[Path]:
+    """The package's files that a chapter's cells import, directly or through others, relative to the folder `src`."""
     graph = grimp.build_graph("llmbook")
     names = {name for cell in source.code() for name in _imported(cell.source)}
     reached = set()
     for name in names & set(graph.modules):
         reached |= {name} | graph.find_upstream_modules(name)
-    root = Path(__file__).parents[2]
-    files = [root.joinpath(*name.split(".")) for name in reached]
-    found = {path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py" for path in files}
-    return {path.relative_to(paths.root()) for path in found}
+    modules = [Path(*name.split(".")) for name in reached]
+    return {
+        path.with_suffix(".py") if (SOURCE / path).with_suffix(".py").exists() else path / "__init__.py"
+        for path in modules
+    }
 
 
 def _imported(code: str) -> set[str]:

@@ -1,5 +1,5 @@
 """How well a model does its task."""
 
-from llmbook.evaluation.pinyin import PinyinAccuracy, pinyin_accuracy
+from llmbook.evaluation.pinyin import PinyinAccuracy, pinyin_accuracy, transcribe
 
-__all__ = ["PinyinAccuracy", "pinyin_accuracy"]
+__all__ = ["PinyinAccuracy", "pinyin_accuracy", "transcribe"]

@@ -6,7 +6,13 @@ Book: §1.2.1
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from llmbook.data import PinyinPair
+import torch
+
+from llmbook.data import PinyinPair, collate
+from llmbook.generation import generate
+from llmbook.models import Transformer
+from llmbook.tokenizers import Characters
+
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,28 @@ def pinyin_accuracy(
         num_polyphones=len(ambiguous),
         num_sentences=len(whole),
     )
+
+
+def transcribe(
+    model: Transformer,
+    pairs: Sequence[PinyinPair],
+    source_tokenizer: Characters,
+    target_tokenizer: Characters,
+    *,
+    batch_size: int = 256,
+) -> list[tuple[str, ...]]:
+    """The model's own syllables for the characters of each pair, decoded greedily; the pairs' syllables are not looked at."""
+    predictions = []
+    for start in range(0, len(pairs), batch_size):
+        batch = collate(pairs[start : start + batch_size], source_tokenizer, target_tokenizer)
+        with torch.no_grad():
+            decoder = model.conditioned(batch.source_ids, source_mask=batch.source_mask)
+        begin = torch.full_like(batch.source_ids[:, :1], target_tokenizer.bos_id)
+        ids = generate(decoder, begin, max_new_tokens=model.config.max_seq_len - 1, temperature=0.0, eos_id=target_tokenizer.eos_id)
+        for row in ids[:, 1:].tolist():
+            spoken = row[: row.index(target_tokenizer.eos_id)] if target_tokenizer.eos_id in row else row
+            predictions.append(tuple(target_tokenizer.tokens(spoken)))
+    return predictions
 
 
 def _percent(right: Sequence[bool]) -> float:

@@ -1,0 +1,57 @@
+"""The command line: one clear message and exit code 1 for a caller's mistake."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from llmbook import cli, paths
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["llmbook", *words])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    return int(left.value.code or 0)
+
+
+def test_split_writes_the_notebooks_and_names_them(book: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    assert run(monkeypatch, "split") == 0
+    assert "build/notebooks/zh/01-small.ipynb" in capsys.readouterr().out
+
+
+def test_check_lists_findings_and_fails(book: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    assert run(monkeypatch, "check", "1") == 0
+    book.write_text(book.read_text(encoding="utf-8").replace("1 but 64", "64"), encoding="utf-8")
+    assert run(monkeypatch, "check", "1") == 1
+    assert "chapters/01-small.md:" in capsys.readouterr().out
+
+
+def test_copies_of_the_reader_are_never_overwritten(book: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    executed = paths.build_dir() / "executed" / "zh" / "01-small.ipynb"
+    executed.parent.mkdir(parents=True)
+    executed.write_text("first", encoding="utf-8")
+    assert run(monkeypatch, "work") == 0
+    mine = paths.root() / "work" / "zh" / "01-small.ipynb"
+    mine.write_text("my own notes", encoding="utf-8")
+    executed.write_text("second", encoding="utf-8")
+    assert run(monkeypatch, "work") == 0
+    assert mine.read_text(encoding="utf-8") == "my own notes"
+    assert "kept your own work/zh/01-small.ipynb" in capsys.readouterr().out
+
+
+@pytest.mark.messages
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("execute", "9"), "llmbook: no chapter '9'; expected one of 01-small"),
+        (("section", "1.1.9"), "llmbook: 01-small has no section or point '1.1.9'"),
+        (("lock", "1", "--reviewed", "01-9999"), "llmbook: '01-9999' is neither a prose cell nor a point of 01-small"),
+        (("site",), "llmbook: 01-small has no execution that is still true; run `make book`"),
+    ],
+)
+def test_a_mistake_is_one_message_without_a_traceback(book: Path, monkeypatch, capsys, words: tuple, message: str):
+    assert run(monkeypatch, *words) == 1
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said

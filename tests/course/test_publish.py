@@ -1,0 +1,20 @@
+"""The part of a chapter that `make section` runs."""
+
+from pathlib import Path
+
+import pytest
+
+from llmbook.course.publish import part_of
+from llmbook.course.source import read
+
+
+def test_a_point_comes_with_the_set_up_cells(book: Path):
+    part = part_of(read(book), "1.1.1")
+    assert [cell.tag for cell in part.code()] == ["setup", "derive", "run"]
+    assert not any("小书" in cell.source for cell in part.cells)
+
+
+@pytest.mark.messages
+def test_an_unknown_point_is_refused(book: Path):
+    with pytest.raises(ValueError, match=r"01-small has no section or point '1\.1\.7'"):
+        part_of(read(book), "1.1.7")
