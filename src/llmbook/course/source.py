@@ -16,7 +16,7 @@ from jupytext.myst import MystMetadataParsingError, myst_to_notebook
 from llmbook import paths
 
 LANGUAGES = ("zh", "en")
-TAGS = {"derive": 15, "show": 3, "check": 8, "run": 25, "setup": 12}
+TAGS = {"derive": 15, "show": 3, "check": 8, "run": 25, "setup": 20}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def attention_maps(
     """The weights of each layer while `run()` calls the model once.
 
     Raises:
-        ValueError: no layer, or a layer that `run` did not call exactly once.
+        ValueError: no layer, a layer that `run` did not call exactly once, or weights of different shapes.
     """
     seen: dict[MultiHeadAttention, list[Tensor]] = {layer: [] for layer in layers}
 
@@ -35,4 +35,7 @@ def attention_maps(
             hook.remove()
     if not layers or any(len(weights) != 1 for weights in seen.values()):
         raise ValueError(f"expected layers that run() calls once each; got calls {[len(w) for w in seen.values()]}")
+    shapes = {tuple(weights[0].shape) for weights in seen.values()}
+    if len(shapes) > 1:
+        raise ValueError(f"expected layers that look from as many queries to as many keys; got shapes {sorted(shapes)}")
     return torch.stack([seen[layer][0] for layer in layers])

@@ -68,16 +68,18 @@ def real_tokens(token_ids: Tensor, mask: Tensor | None, vocab_size: int) -> Bool
     """The mask, or one that is all True.
 
     Raises:
-        ValueError: ids that are not [batch, tokens] or not in the vocabulary, or a mask of another shape.
+        ValueError: ids that are not integers [batch, tokens] or not in the vocabulary, or a mask of another shape or not boolean.
     """
-    if token_ids.ndim != 2:
-        raise ValueError(f"token ids have shape {list(token_ids.shape)}; expected [batch, tokens]")
+    if token_ids.ndim != 2 or token_ids.dtype not in (torch.int32, torch.int64):
+        raise ValueError(
+            f"token ids are {token_ids.dtype} of shape {list(token_ids.shape)}; expected integers [batch, tokens]"
+        )
     if token_ids.numel() and not token_ids.is_meta and not 0 <= token_ids.min() <= token_ids.max() < vocab_size:
         found = (token_ids.min().item(), token_ids.max().item())
         raise ValueError(f"token ids go from {found[0]} to {found[1]}; expected 0 <= id < vocab_size = {vocab_size}")
-    if mask is not None and mask.shape != token_ids.shape:
+    if mask is not None and (mask.shape != token_ids.shape or mask.dtype != torch.bool):
         raise ValueError(
-            f"the mask has shape {list(mask.shape)}; expected that of the token ids, {list(token_ids.shape)}"
+            f"the mask is {mask.dtype} of shape {list(mask.shape)}; expected torch.bool, as the ids of shape {list(token_ids.shape)}"
         )
     return torch.ones_like(token_ids, dtype=torch.bool) if mask is None else mask
 

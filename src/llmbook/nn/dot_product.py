@@ -5,6 +5,7 @@ Book: §1.2.2
 
 import math
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
@@ -34,7 +35,7 @@ def scaled_dot_product_attention(
     Leaves out: never holding all weights at once, as FlashAttention does (§2.1.2).
 
     Raises:
-        ValueError: shapes that do not fit, with the shapes.
+        ValueError: shapes that do not fit, a mask that is not boolean or a bias that is.
     """
     require_fitting(query, key, value, mask, bias)
     scores = query @ key.mT / math.sqrt(query.shape[-1])
@@ -49,7 +50,7 @@ def scaled_dot_product_attention(
 
 
 def require_fitting(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, bias: Tensor | None) -> None:
-    """Raises ValueError unless query [B H T K], key [B H S K], value [B H S V], and mask and bias broadcast to [B H T S]."""
+    """Raises ValueError unless query [B H T K], key [B H S K], value [B H S V], mask boolean, mask and bias broadcast to [B H T S]."""
     shapes = f"query {list(query.shape)}, key {list(key.shape)}, value {list(value.shape)}"
     if any(x.ndim != 4 for x in (query, key, value)):
         raise ValueError(f"expected query, key and value with 4 dimensions [batch, heads, length, width]; got {shapes}")
@@ -57,6 +58,12 @@ def require_fitting(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | No
         raise ValueError(f"expected query [B H T K], key [B H S K], value [B H S V]; got {shapes}")
     if query.shape[3] == 0:
         raise ValueError(f"expected a head width of at least 1; got {shapes}")
+    if mask is not None and mask.dtype != torch.bool:
+        raise ValueError(
+            f"mask has dtype {mask.dtype}; expected torch.bool, True = may attend (what is added is `bias`)"
+        )
+    if bias is not None and not bias.is_floating_point():
+        raise ValueError(f"bias has dtype {bias.dtype}; expected a floating-point type (what is boolean is `mask`)")
     full = [*query.shape[:3], key.shape[2]]
     for name, given in (("mask", mask), ("bias", bias)):
         if given is None:

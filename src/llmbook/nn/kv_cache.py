@@ -18,8 +18,15 @@ class LayerCache:
     def extend(
         self, key: Float[Tensor, "batch heads new head_dim"], value: Float[Tensor, "batch heads new head_dim"]
     ) -> tuple[Float[Tensor, "batch heads length head_dim"], Float[Tensor, "batch heads length head_dim"]]:
-        """Appends the new positions and returns all of them."""
+        """Appends the new positions and returns all of them.
+
+        Raises:
+            ValueError: another batch size, number of heads or width than before.
+        """
         if self.key is not None and self.value is not None:
+            old, new = list(self.key.shape), list(key.shape)
+            if len(new) != 4 or old[:2] + old[3:] != new[:2] + new[3:]:
+                raise ValueError(f"the cache holds keys of shape {old}; got {new}, where only the third may differ")
             key, value = torch.cat([self.key, key], dim=2), torch.cat([self.value, value], dim=2)
         self.key, self.value = key, value
         return key, value
@@ -52,7 +59,13 @@ class KVCache:
         return self.mask
 
     def reorder(self, rows: Int[Tensor, "new_batch"]) -> None:
-        """Row i becomes the former row `rows[i]`: what a beam search does when it keeps some beams and drops others."""
+        """Row i becomes the former row `rows[i]`: what a beam search does when it keeps some beams and drops others.
+
+        Raises:
+            ValueError: a row that the cache does not have.
+        """
+        if rows.numel() and not 0 <= rows.min() <= rows.max() < self.mask.shape[0]:
+            raise ValueError(f"rows are {rows.tolist()}; expected 0 <= row < {self.mask.shape[0]}")
         self.mask = self.mask[rows]
         for layer in self.layers:
             layer.reorder(rows)

@@ -42,8 +42,10 @@ def padding_mask(lengths: Int[Tensor, "batch"], max_len: int) -> Bool[Tensor, "b
     """Row b is True in its first `lengths[b]` places. Into attention it goes as `[:, None, None]`, to be one of [batch, 1, 1, key].
 
     Raises:
-        ValueError: a length outside 0 … max_len.
+        ValueError: a length outside 0 … max_len, or lengths that are not [batch].
     """
+    if lengths.ndim != 1 or max_len < 0:
+        raise ValueError(f"lengths have shape {list(lengths.shape)}; expected [batch], and 0 <= max_len = {max_len}")
     if lengths.numel() and not 0 <= lengths.min() <= lengths.max() <= max_len:
         raise ValueError(f"lengths are {lengths.tolist()}; expected each between 0 and max_len = {max_len}")
     return torch.arange(max_len, device=lengths.device) < lengths[:, None]

@@ -41,7 +41,7 @@ class MultiHeadAttention(nn.Module):
     ):
         super().__init__()
         num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
-        if num_heads < 1 or d_model % num_heads:
+        if d_model < 1 or num_heads < 1 or d_model % num_heads:
             raise ValueError(f"num_heads = {num_heads} does not divide d_model = {d_model}")
         if num_kv_heads < 1 or num_heads % num_kv_heads:
             raise ValueError(f"num_kv_heads = {num_kv_heads} does not divide num_heads = {num_heads}")

@@ -13,7 +13,7 @@ from matplotlib.image import AxesImage
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike
 
-from llmbook import paths
+from llmbook.data import vendored
 
 # Okabe and Ito's colours, ordered so that neighbours differ in lightness too.
 COLORS = {
@@ -28,7 +28,7 @@ COLORS = {
 
 def use_book_style() -> None:
     """Sets the book's style for all later figures of this kernel, and SVG as their format, the same bytes at each run."""
-    font = paths.data_dir() / "fonts" / "NotoSansSC-subset.otf"
+    font = vendored("fonts/NotoSansSC-subset.otf")
     font_manager.fontManager.addfont(font)
     family = font_manager.FontProperties(fname=font).get_name()
     mpl.rcParams.update(
