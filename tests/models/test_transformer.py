@@ -352,9 +352,9 @@ def test_configs_that_cannot_be_are_named():
         config(d_model=15, num_heads=3)
     with pytest.raises(ValueError, match=r"dropout is 1\.0; expected 0 <= dropout < 1"):
         build(dropout=1.0)
-    with pytest.raises(ValueError, match=r"between 0 and 1, but got -0\.1"):
+    with pytest.raises(ValueError, match=r"dropout is -0\.1; expected 0 <= dropout < 1"):
         build(dropout=-0.1)
-    with pytest.raises(ValueError, match=r"d_model is 16, eps 0\.0; expected d_model >= 1 and eps > 0"):
+    with pytest.raises(ValueError, match=r"norm_eps is 0\.0; expected norm_eps > 0"):
         build(norm_eps=0.0)
 
 
@@ -400,3 +400,25 @@ def test_mistakes_of_the_two_halves_are_named():
     decoder(ids(2, 12), cache=cache)
     with pytest.raises(ValueError, match="a sequence has 13 tokens; max_seq_len is 12"):
         decoder(target[:, :1], cache=cache)
+
+
+@pytest.mark.messages
+def test_a_refused_call_leaves_the_cache_as_it_was():
+    torch.manual_seed(0)
+    model = Transformer(TransformerConfig(11, d_model=16, num_heads=2, num_layers=2, max_seq_len=12)).eval()
+    decoder, target = model.conditioned(torch.tensor([[3, 4, 5]])), torch.arange(12)[None] % 11
+    cache = decoder.make_cache(1)
+    decoder(target[:, :10], cache=cache)
+    with pytest.raises(ValueError, match="13 tokens"):
+        decoder(target[:, :3], cache=cache)
+    assert cache.length == 10
+    torch.testing.assert_close(decoder(target[:, 10:], cache=cache), decoder(target)[:, 10:], atol=1e-5, rtol=0)
+
+
+@pytest.mark.messages
+@pytest.mark.parametrize(
+    ("changes", "words"), [({"dropout": 1.0}, "dropout is 1.0"), ({"norm_eps": 0.0}, "norm_eps is 0.0")]
+)
+def test_a_config_names_a_bad_dropout_or_eps_before_a_model_is_built(changes, words):
+    with pytest.raises(ValueError, match=words):
+        TransformerConfig(11, **changes)

@@ -206,3 +206,9 @@ def test_mistakes_are_named():
             layer(norm_first=norm_first)(x[..., :7])
     with pytest.raises(ValueError, match=r"mask has shape \[2, 4\]; expected \[query, key\] = \[4, 4\]"):
         layer()(x, mask=padding_mask(torch.tensor([4, 2]), 4))
+
+
+@pytest.mark.messages
+def test_a_context_mask_without_a_context_is_refused():
+    with pytest.raises(ValueError, match=r"context_mask of shape \[2, 2\] without"):
+        TransformerBlock(8, 2, 16)(torch.ones(1, 2, 8), context_mask=torch.ones(2, 2, dtype=torch.bool))

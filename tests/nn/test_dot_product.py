@@ -137,7 +137,7 @@ def test_what_is_visible_is_weighed_however_low_its_scores_are():
     query, key, value = random_case()
     mask = torch.tensor([[True, True, True, False, False]])
     output = scaled_dot_product_attention(query, key, value, mask=mask, bias=torch.full((1, 1), -1e12))
-    assert torch.equal(output, value[:, :, :3].mean(dim=2, keepdim=True).expand(-1, -1, 4, -1))
+    torch.testing.assert_close(output, value[:, :, :3].mean(dim=2, keepdim=True).expand(-1, -1, 4, -1))
 
 
 def test_a_nan_in_the_input_is_not_hidden():
@@ -279,3 +279,18 @@ def test_an_additive_mask_is_refused_and_so_is_a_boolean_bias():
             scaled_dot_product_attention(*case, mask=torch.zeros(4, 5, dtype=dtype))
     with pytest.raises(ValueError, match=r"bias has dtype torch.bool; expected a floating-point type"):
         scaled_dot_product_attention(*case, bias=torch.ones(4, 5, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("as_bias", [False, True])
+def test_an_empty_row_makes_no_nan_on_the_way_back_either(as_bias):
+    query, key, value = (x.requires_grad_() for x in random_case())
+    mask = a_mask_with_an_empty_row()
+    given = {"bias": torch.zeros(4, 5).masked_fill(~mask, -math.inf)} if as_bias else {"mask": mask}
+    with pytest.warns(UserWarning, match="Anomaly"):
+        watched = torch.autograd.detect_anomaly()
+    with watched:
+        output = scaled_dot_product_attention(query, key, value, **given)
+        output.square().sum().backward()
+    assert (output[:, :, 1] == 0).all()
+    assert (query.grad[:, :, 1] == 0).all()
+    assert all(x.grad.isfinite().all() for x in (query, key, value))

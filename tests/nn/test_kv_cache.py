@@ -78,3 +78,11 @@ def test_mistakes_are_named():
     for rows in ([0, 2], [-1, 0]):
         with pytest.raises(ValueError, match=rf"rows are \[{rows[0]}, {rows[1]}\]; expected 0 <= row < 2"):
             cache.reorder(torch.tensor(rows))
+
+
+@pytest.mark.messages
+def test_sizes_that_cannot_be_are_named():
+    with pytest.raises(ValueError, match="batch_size -1"):
+        KVCache(1, -1)
+    with pytest.raises(ValueError, match="num_layers is 0"):
+        KVCache(0, 1)

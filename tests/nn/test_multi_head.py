@@ -210,3 +210,10 @@ def test_the_layer_is_nothing_but_projections_around_attention():
     query, key, value = (p(x).unflatten(-1, (2, 6)).transpose(1, 2) for p in (module.query, module.key, module.value))
     heads = scaled_dot_product_attention(query, key, value)
     close(module.output(heads.transpose(1, 2).flatten(2)), module(x))
+
+
+@pytest.mark.messages
+def test_a_cache_and_a_context_exclude_each_other():
+    x = torch.ones(2, 3, 8)
+    with pytest.raises(ValueError, match=r"context too, of shape \[2, 3, 8\]"):
+        MultiHeadAttention(8, 2)(x, context=x, cache=LayerCache())

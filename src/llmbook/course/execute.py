@@ -31,6 +31,7 @@ from llmbook.course.split_languages import reader_notebook
 SECONDS_ALLOWED = {chapter: 180.0 for chapter in range(1, 6)} | {6: 240.0, 7: 240.0, 8: 240.0}
 MEMORY_ALLOWED_MB = 5_000.0
 SOURCE = Path(__file__).parents[2]
+WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
 PEAK_MEMORY = "__import__('resource').getrusage(__import__('resource').RUSAGE_SELF).ru_maxrss"
 
 
@@ -164,8 +165,12 @@ def claim_complaint(claim: dict[str, Any], stored: dict[str, Any] | None) -> str
 
 
 def without_progress(outputs: list[dict]) -> list[dict]:
-    """A cell's outputs less its progress bars (what was written to stderr with carriage returns)."""
-    return [output for output in outputs if not (output.get("name") == "stderr" and "\r" in output["text"])]
+    """A cell's outputs less its progress bars: widgets, and what was written to stderr with carriage returns."""
+    return [
+        output
+        for output in outputs
+        if not (output.get("name") == "stderr" and "\r" in output["text"]) and WIDGET_TYPE not in output.get("data", {})
+    ]
 
 
 def with_outputs(notebook: NotebookNode, execution: Execution) -> NotebookNode:

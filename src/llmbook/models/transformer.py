@@ -46,6 +46,10 @@ class TransformerConfig:
                 raise ValueError(f"{name} is {size}; expected at least 1")
         if self.d_model % self.num_heads or self.d_model % 2:
             raise ValueError(f"d_model = {self.d_model} must be even and divisible by num_heads = {self.num_heads}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}; expected 0 <= dropout < 1")
+        if self.norm_eps <= 0:
+            raise ValueError(f"norm_eps is {self.norm_eps}; expected norm_eps > 0")
 
 
 def initialize(model: nn.Module) -> None:
@@ -159,9 +163,11 @@ class Transformer(nn.Module):
             raise ValueError(f"memory has {memory.shape[0]} rows, target_ids {target_ids.shape[0]}; expected as many")
         if source_mask is not None and source_mask.shape != memory.shape[:2]:
             raise ValueError(f"source_mask has shape {list(source_mask.shape)}; expected {list(memory.shape[:2])}")
-        seen = target_mask if cache is None else cache.extend_mask(target_mask)
+        seen = target_mask if cache is None else cache.followed_by(target_mask)
         new = target_ids.shape[1]
         x = self.embed(target_ids, self.target_embedding, positions_of(seen)[:, seen.shape[1] - new :])
+        if cache is not None:
+            cache.extend_mask(target_mask)
         mask = causal_mask(new, seen.shape[1]).to(seen.device) & seen[:, None, None]
         context_mask = None if source_mask is None else source_mask[:, None, None]
         for i, block in enumerate(self.decoder):

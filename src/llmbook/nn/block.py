@@ -27,7 +27,7 @@ class TransformerBlock(nn.Module):
         dropout: of attention weights, and of each sublayer's output.
 
     Raises:
-        ValueError: a context where the layer has no cross-attention, or none where it has.
+        ValueError: a context or its mask where the layer has no cross-attention, or no context where it has.
     """
 
     def __init__(
@@ -75,6 +75,8 @@ class TransformerBlock(nn.Module):
         if (context is None) != (self.cross_attention is None):
             has = "no cross-attention" if self.cross_attention is None else "cross-attention"
             raise ValueError(f"this layer has {has}; it got {'no' if context is None else 'a'} context")
+        if context is None and context_mask is not None:
+            raise ValueError(f"got a context_mask of shape {list(context_mask.shape)} without a context")
         x = self.sublayer(
             x, self.self_attention_norm, lambda x: self.self_attention(x, mask=mask, bias=bias, cache=cache)
         )

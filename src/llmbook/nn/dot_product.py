@@ -23,8 +23,8 @@ def scaled_dot_product_attention(
 ) -> Float[Tensor, "batch heads query value_dim"] | tuple[Tensor, Tensor]:
     """softmax(Q Kᵀ / √d_k + bias) V, where only positions with mask True take part.
 
-    Vaswani et al. 2017, section 3.2.1, equation 1; their d_k is our head_dim. A row that may attend to nothing gives zeros, and zero
-    gradient: the second `masked_fill` replaces its NaN weights, the first one's backward pass stops their NaN gradient.
+    Vaswani et al. 2017, section 3.2.1, equation 1; their d_k is our head_dim. The softmax of a row of −∞ alone would be 0 / 0, so a row
+    that may attend to nothing enters it as zeros and its weights are set to 0 afterwards: zero output, zero gradient, never a NaN.
 
     Args:
         mask: True = may attend; [query, key], or 4-D and broadcasting to [batch, heads, query, key].
@@ -41,10 +41,10 @@ def scaled_dot_product_attention(
     scores = query @ key.mT / math.sqrt(query.shape[-1])
     if bias is not None:
         scores = scores + bias
-    if mask is None:
-        weights = scores.softmax(dim=-1)
-    else:
-        weights = scores.masked_fill(~mask, -math.inf).softmax(dim=-1).masked_fill(~mask, 0.0)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    sees_nothing = (scores == -math.inf).all(dim=-1, keepdim=True)
+    weights = scores.masked_fill(sees_nothing, 0.0).softmax(dim=-1).masked_fill(sees_nothing, 0.0)
     output = F.dropout(weights, dropout) @ value
     return (output, weights) if return_weights else output
 

@@ -40,6 +40,8 @@ class KVCache:
     """One `LayerCache` a layer, and which cached tokens are real: `mask` [batch, length]."""
 
     def __init__(self, num_layers: int, batch_size: int, device: torch.device | str = "cpu"):
+        if num_layers < 1 or batch_size < 0:
+            raise ValueError(f"num_layers is {num_layers}, batch_size {batch_size}; expected >= 1 and >= 0")
         self.layers = [LayerCache() for _ in range(num_layers)]
         self.mask: Bool[Tensor, "batch length"] = torch.ones(batch_size, 0, dtype=torch.bool, device=device)
 
@@ -47,15 +49,19 @@ class KVCache:
     def length(self) -> int:
         return self.mask.shape[1]
 
-    def extend_mask(self, token_mask: Bool[Tensor, "batch new"]) -> Bool[Tensor, "batch length"]:
-        """Appends the new tokens' mask and returns all of it.
+    def followed_by(self, token_mask: Bool[Tensor, "batch new"]) -> Bool[Tensor, "batch length"]:
+        """The mask of the cached tokens and the new ones.
 
         Raises:
             ValueError: another batch size than that of the cache.
         """
         if token_mask.shape[0] != self.mask.shape[0]:
             raise ValueError(f"the cache was made for a batch of {self.mask.shape[0]}; got {token_mask.shape[0]} rows")
-        self.mask = torch.cat([self.mask, token_mask], dim=1)
+        return torch.cat([self.mask, token_mask], dim=1)
+
+    def extend_mask(self, token_mask: Bool[Tensor, "batch new"]) -> Bool[Tensor, "batch length"]:
+        """Appends the new tokens' mask and returns all of it."""
+        self.mask = self.followed_by(token_mask)
         return self.mask
 
     def reorder(self, rows: Int[Tensor, "new_batch"]) -> None:

@@ -88,6 +88,8 @@ class MultiHeadAttention(nn.Module):
         self, x: Tensor, context: Tensor | None, cache: LayerCache | None
     ) -> tuple[Float[Tensor, "b h t k"], Float[Tensor, "b h s k"], Float[Tensor, "b h s k"]]:
         """Queries, keys and values by head, with the keys and values of a group repeated for each of its query heads."""
+        if cache is not None and context is not None:
+            raise ValueError(f"a cache keeps the keys of x itself; got a context too, of shape {list(context.shape)}")
         context = x if context is None else context
         for name, given in (("x", x), ("context", context)):
             if given.ndim != 3 or given.shape[-1] != self.d_model:
