@@ -83,7 +83,7 @@ def cut(notebook: NotebookNode) -> list[Page]:
     current = "index"
     for cell in notebook.cells:
         if cell.cell_type != "markdown":
-            cells[current].append(_code(cell, facts["lang"]))
+            cells[current] += _code(cell, facts["lang"])
             continue
         for piece in pieces(cell.source, raised=current != "index"):
             if piece.labels is not None:
@@ -193,19 +193,25 @@ def _prose(cell: NotebookNode, text: str) -> NotebookNode:
     return piece
 
 
-def _code(cell: NotebookNode, lang: str) -> NotebookNode:
-    """The cell with each claim's output as one quiet line that leads to the chapter's table."""
+def _code(cell: NotebookNode, lang: str) -> list[NotebookNode]:
+    """The cell without its claims, and below it a quiet line for each of them that leads to the chapter's table.
+
+    A figure's name and caption stand in the cell's metadata and would be given to the claims' outputs too.
+    """
     shown = copy.deepcopy(cell)
-    for output in shown.get("outputs", ()):
-        claim = output.get("data", {}).get(CLAIM)
-        if claim is not None:
-            plain = output["data"].get("text/plain", "")
-            text = html.escape(plain if isinstance(plain, str) else "".join(plain))
-            claim_id = claim.get("id", "") if isinstance(claim, dict) else ""
-            link = f'<a href="claims.html#{claim_anchor(claim_id)}">{WORDS[lang]["claim"]}</a> ' if claim_id else ""
-            output["data"] = NotebookNode({"text/html": f'<p class="llmbook-claim">{link}<span>{text}</span></p>'})
-            output["metadata"] = NotebookNode()
-    return shown
+    claims = [output["data"][CLAIM] for output in shown.outputs if CLAIM in output.get("data", {})]
+    shown.outputs = [output for output in shown.outputs if CLAIM not in output.get("data", {})]
+    if not claims:
+        return [shown]
+    lines = [_claim_line(claim, WORDS[lang]) for claim in claims]
+    return [shown, nbformat.v4.new_markdown_cell("\n".join(lines), id=f"{cell.id}-claims")]
+
+
+def _claim_line(claim: dict[str, Any], words: dict[str, str]) -> str:
+    text = html.escape(
+        f"{claim['id']}: {claim['text']} [{claim['bound']}] {words['holds' if claim['holds'] else 'fails']}"
+    )
+    return f'<p class="llmbook-claim"><a href="claims.html#{claim_anchor(claim["id"])}">{words["claim"]}</a> <span>{text}</span></p>'
 
 
 def _contents(facts: dict[str, Any], sections: list[str]) -> str:

@@ -14,7 +14,6 @@ from llmbook.models import Transformer
 from llmbook.tokenizers import Characters
 
 
-
 @dataclass(frozen=True)
 class PinyinAccuracy:
     """Percentages of right syllables, of right syllables of polyphones, and of sentences without a mistake, with their counts."""
@@ -82,7 +81,9 @@ def transcribe(
         with torch.no_grad():
             decoder = model.conditioned(batch.source_ids, source_mask=batch.source_mask)
         begin = torch.full_like(batch.source_ids[:, :1], target_tokenizer.bos_id)
-        ids = generate(decoder, begin, max_new_tokens=model.config.max_seq_len - 1, temperature=0.0, eos_id=target_tokenizer.eos_id)
+        ids = generate(
+            decoder, begin, max_new_tokens=model.config.max_seq_len - 1, temperature=0.0, eos_id=target_tokenizer.eos_id
+        )
         for row in ids[:, 1:].tolist():
             spoken = row[: row.index(target_tokenizer.eos_id)] if target_tokenizer.eos_id in row else row
             predictions.append(tuple(target_tokenizer.tokens(spoken)))
