@@ -35,6 +35,10 @@ def test_a_cell_of_one_edition_needs_a_reason(book: Path):
         ("\n+++\n\nno language\n", 'says "lang": None'),
         ("\n```{code-cell} ipython3\nprint(1)\n```\n", "has no tag; expected one of derive, show, check, run, setup"),
         ("\n```{code-cell} ipython3\n:tags: [check]\n\n" + "assert True\n" * 9 + "```\n", "has 9 lines; at most 8"),
+        (
+            "\n```{code-cell} ipython3\n:tags: [check]\n\nx = " + "9" * 93 + "\n```\n",
+            "a code line has 97 characters; at most 96",
+        ),
     ],
 )
 def test_a_source_that_cannot_be_read_is_refused_with_its_line(book: Path, tail: str, message: str):

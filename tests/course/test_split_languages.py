@@ -42,6 +42,7 @@ def test_a_sound_book_has_no_findings(book: Path):
         ("The measured ratio is", "It is 8 times as large: the ratio is", "literal number '8 times' in the prose"),
         ("测得的比值是", "约高 93 %，测得的比值是", "literal number '3 %' in the prose"),
         ("共 1,000 次", "共 1000 万次", "write all digits before 万 and 亿"),
+        ("方差不是 1", "**方差（variance）**不是 1", "（variance）**不' closes no bold before a letter"),
         ("is {claim}`1.1.1/ratio`, over", "is {claim}`1.1.1/other`, over", "the claim '1.1.1/other' is in no run"),
     ],
 )

@@ -49,7 +49,12 @@ def test_an_untrained_model_says_something_of_at_most_its_length_and_takes_any_b
     characters = Characters.train([BOOK.characters, PLAY.characters])
     syllables = Characters.train([BOOK.syllables, PLAY.syllables])
     config = TransformerConfig(
-        syllables.vocab_size, source_vocab_size=characters.vocab_size, d_model=8, num_heads=2, num_layers=1, max_seq_len=16
+        syllables.vocab_size,
+        source_vocab_size=characters.vocab_size,
+        d_model=8,
+        num_heads=2,
+        num_layers=1,
+        max_seq_len=16,
     )
     torch.manual_seed(0)
     model = Transformer(config).eval()

@@ -10,6 +10,7 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from llmbook import paths
 from llmbook.course.site import Site, build_site
 
 SETTINGS = Path(__file__).resolve().parents[2] / "site"
@@ -98,7 +99,7 @@ def chapter(lang: str) -> NotebookNode:
         metadata={"tags": ["run"], "mystnb": FIGURE[lang]},
         outputs=[new_output("display_data", {"image/svg+xml": PLOT, "text/plain": "<Figure size 420x180>"})],
     )
-    value = {"id": "1.2.1/accuracy", "text": "94.3% (93.1–95.5)", "bound": "≥ 90"}
+    value = {"id": "1.2.1/accuracy", "text": "94.3% (93.1–95.5)", "bound": "≥ 90", "holds": True}
     claim = new_code_cell(
         "claim('1.2.1/accuracy', accuracies, at_least=90, unit='%')",
         id="claim",
@@ -169,3 +170,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 def built(site: Site) -> Path:
     """The folder of the site, built in both languages with warnings as errors."""
     return build_site(site)
+
+
+@pytest.fixture(scope="session", params=["fixture", pytest.param("book", marks=pytest.mark.built)])
+def html(request: pytest.FixtureRequest) -> Path:
+    """What must hold of every site is held of the fixture's and of the book's own."""
+    if request.param == "fixture":
+        return request.getfixturevalue("built")
+    folder = paths.build_dir() / "html"
+    assert (folder / "index.html").exists(), "the book's site is not built; run `make book` first"
+    return folder

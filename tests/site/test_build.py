@@ -36,8 +36,8 @@ def parse(path: Path) -> Parsed:
 
 
 @pytest.fixture(scope="session")
-def pages(built: Path) -> dict[Path, Parsed]:
-    return {path: parse(path) for path in sorted(built.rglob("*.html"))}
+def pages(html: Path) -> dict[Path, Parsed]:
+    return {path: parse(path) for path in sorted(html.rglob("*.html"))}
 
 
 def text(path: Path) -> str:
@@ -68,41 +68,41 @@ def test_a_chapter_has_no_number_before_its_own(built: Path) -> None:
     assert not re.search(r">\s*1\.?\s+第一章", text(built / "zh/index.html"))
 
 
-def test_the_language_of_each_page(pages: dict[Path, Parsed], built: Path) -> None:
+def test_the_language_of_each_page(pages: dict[Path, Parsed], html: Path) -> None:
     for lang, code in (("zh", "zh-CN"), ("en", "en")):
         for path, page in pages.items():
-            if path.is_relative_to(built / lang):
+            if path.is_relative_to(html / lang):
                 assert dict(page.tags[0][1])["lang"] == code, path
 
 
-def test_the_switch_leads_to_the_same_page(pages: dict[Path, Parsed], built: Path) -> None:
+def test_the_switch_leads_to_the_same_page(pages: dict[Path, Parsed], html: Path) -> None:
     for path, page in pages.items():
-        if path.parent == built:
+        if path.parent == html:
             continue
         links = [attributes for tag, attributes in page.tags if tag == "a" and attributes.get("hreflang")]
         target = path.parent / links[0]["href"]
         assert len(links) == 1, path
-        lang, *rest = path.relative_to(built).parts
-        assert target.resolve() == (built / {"zh": "en", "en": "zh"}[lang]).joinpath(*rest).resolve()
+        lang, *rest = path.relative_to(html).parts
+        assert target.resolve() == (html / {"zh": "en", "en": "zh"}[lang]).joinpath(*rest).resolve()
         assert target.exists()
 
 
-def test_every_label_is_an_anchor_in_both_languages(pages: dict[Path, Parsed], built: Path) -> None:
+def test_every_label_is_an_anchor_in_both_languages(built: Path) -> None:
     labels = {"section-1-2", "point-1-2-1", "point-1-2-2", "equation-eq-attention", "equation-eq-wide", "fig-curve"}
     for lang in ("zh", "en"):
-        page = pages[built / lang / "01-transformer/section-1-2.html"]
+        page = parse(built / lang / "01-transformer/section-1-2.html")
         assert labels <= page.ids()
         assert "#point-1-2-1" in [attributes.get("href") for _, attributes in page.tags]
 
 
-def test_nothing_is_loaded_from_elsewhere(pages: dict[Path, Parsed], built: Path) -> None:
+def test_nothing_is_loaded_from_elsewhere(pages: dict[Path, Parsed], html: Path) -> None:
     for path, page in pages.items():
         for tag, attributes in page.tags:
             url = attributes.get(LOADING.get(tag, ""), "")
             assert not urlsplit(url).netloc, (path, url)
             if url and not url.startswith("data:"):
                 assert (path.parent / unquote(urlsplit(url).path)).exists(), (path, url)
-    for style in built.rglob("*.css"):
+    for style in html.rglob("*.css"):
         urls = re.findall(r"(?:url\(|@import\s+)[\"']?([^\"')\s;]+)", style.read_text(encoding="utf-8"))
         for url in urls:
             if not url.startswith(("data:", "#")):
@@ -110,16 +110,19 @@ def test_nothing_is_loaded_from_elsewhere(pages: dict[Path, Parsed], built: Path
                 assert (style.parent / unquote(urlsplit(url).path)).exists(), (style, url)
 
 
-def test_every_image_has_alternative_text_and_every_plot_its_caption(pages: dict[Path, Parsed], built: Path) -> None:
+def test_every_image_has_alternative_text(pages: dict[Path, Parsed]) -> None:
     images = [attributes for page in pages.values() for tag, attributes in page.tags if tag == "img"]
-    assert len(images) == 4
+    assert len(images) >= 4
     assert all(attributes["alt"].strip() and not attributes["alt"].startswith((".", "/", "_")) for attributes in images)
+
+
+def test_a_plot_has_its_caption(built: Path) -> None:
     html = (built / "zh/01-transformer/section-1-2.html").read_text(encoding="utf-8")
     assert 'alt="损失随词元数下降的曲线"' in html
     assert "损失先快后慢。" in html
 
 
-def test_internal_links_and_fragments_resolve(pages: dict[Path, Parsed], built: Path) -> None:
+def test_internal_links_and_fragments_resolve(pages: dict[Path, Parsed], html: Path) -> None:
     ids = {path.resolve(): page.ids() for path, page in pages.items()}
     seen = 0
     for path, page in pages.items():
@@ -148,8 +151,8 @@ def test_outputs_dropdown_and_claims(built: Path) -> None:
     assert (built / "en/notebooks/01-transformer.ipynb").exists()
 
 
-def test_the_entry_page_works_without_scripts(pages: dict[Path, Parsed], built: Path) -> None:
-    links = [attributes["href"] for tag, attributes in pages[built / "index.html"].tags if tag == "a"]
+def test_the_entry_page_works_without_scripts(pages: dict[Path, Parsed], html: Path) -> None:
+    links = [attributes["href"] for tag, attributes in pages[html / "index.html"].tags if tag == "a"]
     assert links == ["zh/index.html", "en/index.html"]
 
 

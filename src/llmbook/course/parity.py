@@ -23,7 +23,7 @@ def compare(source: Source) -> list[Finding]:
         findings += _pair_findings(source, zh, en)
     for cell in source.cells:
         if cell.lang == "zh":
-            findings += _myriad_findings(source, cell)
+            findings += _chinese_findings(source, cell)
     return findings
 
 
@@ -63,10 +63,19 @@ def _block_findings(source: Source, zh: Cell, en: Cell, left: list[Item], right:
     return []
 
 
-def _myriad_findings(source: Source, cell: Cell) -> list[Finding]:
+def _chinese_findings(source: Source, cell: Cell) -> list[Finding]:
+    """Traps of Chinese text: a 万 after a numeral cannot be compared; in `**词（term）**字` CommonMark closes no bold."""
     findings = []
     for text, _, line in sentences(cell.source, cell.line):
         if match := re.search(r"\d\s?[万亿]", text):
             message = f"{match[0]!r}: write all digits before 万 and 亿, so that both languages can be compared"
             findings.append(Finding(source.path, line, message))
+    for number, text in enumerate(cell.source.splitlines(), cell.line):
+        parts = text.split("**")
+        for bold, after in zip(parts[1::2], parts[2::2], strict=False):
+            if bold[-1:] in set("）”》。，、：；！？") and after[:1].isalnum():
+                message = (
+                    f"'{bold}**{after[:1]}' closes no bold before a letter; put the punctuation outside: **词**（term）"
+                )
+                findings.append(Finding(source.path, number, message))
     return findings

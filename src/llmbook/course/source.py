@@ -16,7 +16,8 @@ from jupytext.myst import MystMetadataParsingError, myst_to_notebook
 from llmbook import paths
 
 LANGUAGES = ("zh", "en")
-TAGS = {"derive": 15, "show": 3, "check": 8, "run": 25, "setup": 20}
+CODE_WIDTH = 96
+TAGS = {"derive": 15, "show": 3, "check": 8, "run": 25, "setup": 25}
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,10 @@ def _code_findings(path: Path, cells: list[Cell]) -> list[Finding]:
                 Finding(path, cell.line, f"code cell {cell.id} has no tag; expected one of {', '.join(TAGS)}")
             )
             continue
+        for number, line in enumerate(cell.source.splitlines(), cell.line):
+            if len(line) > CODE_WIDTH:
+                message = f"a code line has {len(line)} characters; at most {CODE_WIDTH} can be read without scrolling"
+                findings.append(Finding(path, number, message))
         length = len(cell.source.splitlines())
         if length > TAGS[cell.tag]:
             message = f"the {cell.tag} cell {cell.id} has {length} lines; at most {TAGS[cell.tag]} are allowed"

@@ -10,15 +10,23 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from llmbook.nn import FeedForward, KVCache, LayerNorm, TransformerBlock, causal_mask, sinusoidal_encoding
+from llmbook.nn import (
+    FeedForward,
+    KVCache,
+    LayerNorm,
+    TransformerBlock,
+    causal_mask,
+    sinusoidal_encoding,
+)
 
 
 @dataclass(frozen=True)
 class TransformerConfig:
     """Sizes of a Transformer; the defaults are the base model of Vaswani et al. 2017, table 3.
 
-    `vocab_size` is the target's; without `source_vocab_size` both sides share one vocabulary and, if tied, one embedding.
-    `norm_first=False` is the paper's post-norm; pre-norm stacks end in one more norm each.
+    `vocab_size` is the target's; without `source_vocab_size` both sides share one vocabulary
+    and, if tied, one embedding. `norm_first=False` is the paper's post-norm; pre-norm stacks
+    end in one more norm each. `d_ff` is 4 d_model unless given.
     """
 
     vocab_size: int
@@ -35,17 +43,17 @@ class TransformerConfig:
     tie_embeddings: bool = True
 
     def __post_init__(self) -> None:
-        sizes = {
-            name: getattr(self, name) for name in ("vocab_size", "d_model", "num_heads", "num_layers", "max_seq_len")
-        }
-        sizes |= {
-            name: getattr(self, name) for name in ("source_vocab_size", "d_ff") if getattr(self, name) is not None
-        }
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{name} is {size}; expected at least 1")
+        given = [
+            name for name in ("source_vocab_size", "d_ff") if getattr(self, name) is not None
+        ]
+        for name in ("vocab_size", "d_model", "num_heads", "num_layers", "max_seq_len", *given):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
         if self.d_model % self.num_heads or self.d_model % 2:
-            raise ValueError(f"d_model = {self.d_model} must be even and divisible by num_heads = {self.num_heads}")
+            raise ValueError(
+                f"d_model = {self.d_model} must be even and divisible by "
+                f"num_heads = {self.num_heads}"
+            )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}; expected 0 <= dropout < 1")
         if self.norm_eps <= 0:
@@ -53,7 +61,10 @@ class TransformerConfig:
 
 
 def initialize(model: nn.Module) -> None:
-    """Xavier's uniform distribution for matrices, 0 for biases, N(0, 1/d_model) for embeddings, so that logits start with variance 1."""
+    """Matrices from Xavier's uniform distribution, biases 0, embeddings from N(0, 1/d_model).
+
+    With these embeddings, logits start with variance 1.
+    """
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
@@ -64,64 +75,100 @@ def initialize(model: nn.Module) -> None:
 
 
 def positions_of(mask: Bool[Tensor, "batch tokens"]) -> Int[Tensor, "batch tokens"]:
-    """0, 1, 2, … over the real tokens of each row, so that padding on either side changes nothing."""
+    """0, 1, 2, … over the real tokens of each row: padding on either side changes nothing."""
     return (mask.cumsum(dim=1) - 1).clamp(min=0)
 
 
-def real_tokens(token_ids: Tensor, mask: Tensor | None, vocab_size: int) -> Bool[Tensor, "batch tokens"]:
-    """The mask, or one that is all True.
-
-    Raises:
-        ValueError: ids that are not integers [batch, tokens] or not in the vocabulary, or a mask of another shape or not boolean.
-    """
-    if token_ids.ndim != 2 or token_ids.dtype not in (torch.int32, torch.int64):
-        raise ValueError(
-            f"token ids are {token_ids.dtype} of shape {list(token_ids.shape)}; expected integers [batch, tokens]"
-        )
-    if token_ids.numel() and not token_ids.is_meta and not 0 <= token_ids.min() <= token_ids.max() < vocab_size:
-        found = (token_ids.min().item(), token_ids.max().item())
-        raise ValueError(f"token ids go from {found[0]} to {found[1]}; expected 0 <= id < vocab_size = {vocab_size}")
-    if mask is not None and (mask.shape != token_ids.shape or mask.dtype != torch.bool):
-        raise ValueError(
-            f"the mask is {mask.dtype} of shape {list(mask.shape)}; expected torch.bool, as the ids of shape {list(token_ids.shape)}"
-        )
+def real_tokens(
+    token_ids: Tensor, mask: Tensor | None, vocab_size: int
+) -> Bool[Tensor, "batch tokens"]:
+    """The mask, or one that is all True."""
+    require_tokens(token_ids, mask, vocab_size)
     return torch.ones_like(token_ids, dtype=torch.bool) if mask is None else mask
 
 
+def require_tokens(token_ids: Tensor, mask: Tensor | None, vocab_size: int) -> None:
+    """Raises ValueError unless ids are [batch, tokens] of the vocabulary, with such a mask."""
+    shape = list(token_ids.shape)
+    if token_ids.ndim != 2 or token_ids.dtype not in (torch.int32, torch.int64):
+        raise ValueError(
+            f"token ids are {token_ids.dtype} of shape {shape}; "
+            "expected integers [batch, tokens]"
+        )
+    if token_ids.numel() and not token_ids.is_meta:
+        low, high = token_ids.min().item(), token_ids.max().item()
+        if not 0 <= low <= high < vocab_size:
+            raise ValueError(
+                f"token ids go from {low} to {high}; "
+                f"expected 0 <= id < vocab_size = {vocab_size}"
+            )
+    if mask is not None and (mask.shape != token_ids.shape or mask.dtype != torch.bool):
+        raise ValueError(
+            f"the mask is {mask.dtype} of shape {list(mask.shape)}; "
+            f"expected torch.bool, as the ids of shape {shape}"
+        )
+
+
+def require_memory(memory: Tensor, source_mask: Tensor | None, target_ids: Tensor) -> None:
+    """Raises ValueError unless memory has as many rows as target_ids, and the mask fits it."""
+    rows, wanted = memory.shape[0], target_ids.shape[0]
+    if rows != wanted:
+        raise ValueError(f"memory has {rows} rows, target_ids {wanted}; expected as many")
+    if source_mask is not None and source_mask.shape != memory.shape[:2]:
+        given, expected = list(source_mask.shape), list(memory.shape[:2])
+        raise ValueError(f"source_mask has shape {given}; expected {expected}")
+
+
+def require_room(positions: Tensor, max_seq_len: int) -> None:
+    """Raises ValueError unless every position is below max_seq_len."""
+    if positions.numel() and not positions.is_meta and positions.max() >= max_seq_len:
+        longest = positions.max().item() + 1
+        raise ValueError(f"a sequence has {longest} tokens; max_seq_len is {max_seq_len}")
+
+
 class Transformer(nn.Module):
-    """p(y_t | y_<t, x) for every t at once: logits = Decoder(y, Encoder(x)) Eᵀ (Vaswani et al. 2017, section 3).
+    """p(y_t | y_<t, x) for every t at once: logits = Decoder(y, Encoder(x)) Eᵀ.
 
-    Both sides add sinusoidal positions to √d_model times the embedding. With tied embeddings E is the target's embedding (section 3.4).
+    Vaswani et al. 2017, section 3. Both sides add sinusoidal positions to √d_model times the
+    embedding. With tied embeddings E is the target's embedding (section 3.4).
 
-    Leaves out: caching the cross-attention's keys and values, which `conditioned` computes again at every step.
+    Leaves out: caching the cross-attention's keys and values, which `conditioned` computes
+    again at every step.
+
+    Raises:
+        ValueError: ids that are not integers [batch, tokens] or not in the vocabulary, masks
+            of other shapes or not boolean, a sequence longer than max_seq_len.
     """
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
-        self.config = config
-        self.target_embedding = nn.Embedding(config.vocab_size, config.d_model)
-        shared = config.source_vocab_size is None and config.tie_embeddings
-        source_size = config.vocab_size if config.source_vocab_size is None else config.source_vocab_size
-        self.source_embedding = self.target_embedding if shared else nn.Embedding(source_size, config.d_model)
-        self.register_buffer("positions", sinusoidal_encoding(config.max_seq_len, config.d_model), persistent=False)
+        self.config, d_model = config, config.d_model
+        self.target_embedding = nn.Embedding(config.vocab_size, d_model)
+        self.source_embedding = self.target_embedding
+        if config.source_vocab_size is not None or not config.tie_embeddings:
+            source_vocab_size = config.source_vocab_size or config.vocab_size
+            self.source_embedding = nn.Embedding(source_vocab_size, d_model)
+        positions = sinusoidal_encoding(config.max_seq_len, d_model)
+        self.register_buffer("positions", positions, persistent=False)
         self.dropout = nn.Dropout(config.dropout)
 
         norm = partial(LayerNorm, eps=config.norm_eps)
         block = partial(
             TransformerBlock,
-            config.d_model,
+            d_model,
             config.num_heads,
-            4 * config.d_model if config.d_ff is None else config.d_ff,
+            config.d_ff or 4 * d_model,
             norm_first=config.norm_first,
             norm=norm,
             feed_forward=partial(FeedForward, dropout=config.dropout),
             dropout=config.dropout,
         )
-        self.encoder = nn.ModuleList(block() for _ in range(config.num_layers))
-        self.decoder = nn.ModuleList(block(cross_attention=True) for _ in range(config.num_layers))
-        self.encoder_norm = norm(config.d_model) if config.norm_first else nn.Identity()
-        self.decoder_norm = norm(config.d_model) if config.norm_first else nn.Identity()
-        self.output = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        layers = range(config.num_layers)
+        self.encoder = nn.ModuleList(block() for _ in layers)
+        self.decoder = nn.ModuleList(block(cross_attention=True) for _ in layers)
+        self.encoder_norm = norm(d_model) if config.norm_first else nn.Identity()
+        self.decoder_norm = norm(d_model) if config.norm_first else nn.Identity()
+        self.output = nn.Linear(d_model, config.vocab_size, bias=False)
         initialize(self)
         if config.tie_embeddings:
             self.output.weight = self.target_embedding.weight
@@ -134,12 +181,18 @@ class Transformer(nn.Module):
         source_mask: Bool[Tensor, "batch source"] | None = None,
         target_mask: Bool[Tensor, "batch target"] | None = None,
     ) -> Float[Tensor, "batch target vocab_size"]:
-        """Teacher forcing: target_ids start with bos, logits[:, t] are those of the token after target_ids[:, t]. Masks: True = real."""
+        """Teacher forcing: logits[:, t] are those of the token after target_ids[:, t].
+
+        target_ids start with bos. Masks: True = real.
+        """
         memory = self.encode(source_ids, source_mask=source_mask)
         return self.decode(target_ids, memory, source_mask=source_mask, target_mask=target_mask)
 
     def encode(
-        self, source_ids: Int[Tensor, "batch source"], *, source_mask: Bool[Tensor, "batch source"] | None = None
+        self,
+        source_ids: Int[Tensor, "batch source"],
+        *,
+        source_mask: Bool[Tensor, "batch source"] | None = None,
     ) -> Float[Tensor, "batch source d_model"]:
         """The memory: a vector for each source token, which sees all real ones."""
         source_mask = real_tokens(source_ids, source_mask, self.source_embedding.num_embeddings)
@@ -157,37 +210,44 @@ class Transformer(nn.Module):
         target_mask: Bool[Tensor, "batch target"] | None = None,
         cache: KVCache | None = None,
     ) -> Float[Tensor, "batch target vocab_size"]:
-        """Logits from the target so far and the memory. With a cache, target_ids are the new tokens only."""
+        """Logits from the target so far and the memory.
+
+        With a cache, target_ids are the new tokens only.
+        """
         target_mask = real_tokens(target_ids, target_mask, self.config.vocab_size)
-        if memory.shape[0] != target_ids.shape[0]:
-            raise ValueError(f"memory has {memory.shape[0]} rows, target_ids {target_ids.shape[0]}; expected as many")
-        if source_mask is not None and source_mask.shape != memory.shape[:2]:
-            raise ValueError(f"source_mask has shape {list(source_mask.shape)}; expected {list(memory.shape[:2])}")
+        require_memory(memory, source_mask, target_ids)
         seen = target_mask if cache is None else cache.followed_by(target_mask)
-        new = target_ids.shape[1]
-        x = self.embed(target_ids, self.target_embedding, positions_of(seen)[:, seen.shape[1] - new :])
+        new, length = target_ids.shape[1], seen.shape[1]
+        x = self.embed(target_ids, self.target_embedding, positions_of(seen)[:, length - new :])
         if cache is not None:
             cache.extend_mask(target_mask)
-        mask = causal_mask(new, seen.shape[1]).to(seen.device) & seen[:, None, None]
+        mask = causal_mask(new, length).to(seen.device) & seen[:, None, None]
         context_mask = None if source_mask is None else source_mask[:, None, None]
         for i, block in enumerate(self.decoder):
             layer_cache = None if cache is None else cache.layers[i]
-            x = block(x, context=memory, mask=mask, context_mask=context_mask, cache=layer_cache)
+            x = block(
+                x, context=memory, mask=mask, context_mask=context_mask, cache=layer_cache
+            )
         return self.output(self.decoder_norm(x))
 
     def embed(
-        self, token_ids: Int[Tensor, "batch tokens"], embedding: nn.Embedding, positions: Int[Tensor, "batch tokens"]
+        self,
+        token_ids: Int[Tensor, "batch tokens"],
+        embedding: nn.Embedding,
+        positions: Int[Tensor, "batch tokens"],
     ) -> Float[Tensor, "batch tokens d_model"]:
         """√d_model times the embedding, plus the position."""
-        if positions.numel() and not positions.is_meta and positions.max() >= self.config.max_seq_len:
-            longest, limit = positions.max().item() + 1, self.config.max_seq_len
-            raise ValueError(f"a sequence has {longest} tokens; max_seq_len is {limit}")
-        return self.dropout(embedding(token_ids) * self.config.d_model**0.5 + self.positions[positions])
+        require_room(positions, self.config.max_seq_len)
+        scaled = embedding(token_ids) * self.config.d_model**0.5
+        return self.dropout(scaled + self.positions[positions])
 
     def conditioned(
-        self, source_ids: Int[Tensor, "batch source"], *, source_mask: Bool[Tensor, "batch source"] | None = None
+        self,
+        source_ids: Int[Tensor, "batch source"],
+        *,
+        source_mask: Bool[Tensor, "batch source"] | None = None,
     ) -> "Conditioned":
-        """A decoder for these sources, with the protocol of the decoder-only models: `generate` takes it as it is."""
+        """A decoder for these sources, with the protocol that `generate` expects of a model."""
         return Conditioned(self, self.encode(source_ids, source_mask=source_mask), source_mask)
 
 
@@ -206,7 +266,11 @@ class Conditioned(nn.Module):
         cache: KVCache | None = None,
     ) -> Float[Tensor, "batch target vocab_size"]:
         return self.model.decode(
-            token_ids, self.memory, source_mask=self.source_mask, target_mask=token_mask, cache=cache
+            token_ids,
+            self.memory,
+            source_mask=self.source_mask,
+            target_mask=token_mask,
+            cache=cache,
         )
 
     def make_cache(self, batch_size: int) -> KVCache:

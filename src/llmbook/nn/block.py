@@ -4,6 +4,7 @@ Book: §1.2.1
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -14,10 +15,24 @@ from llmbook.nn.multi_head import MultiHeadAttention
 from llmbook.nn.norms import LayerNorm
 
 
-class TransformerBlock(nn.Module):
-    """Self-attention, cross-attention where asked for, feed-forward; around each a residual connection and a norm.
+def require_context(
+    context: Tensor | None, context_mask: Tensor | None, cross_attention: nn.Module | None
+) -> None:
+    """Raises ValueError unless a context comes just where there is cross-attention to it."""
+    if (context is None) != (cross_attention is None):
+        has = "no cross-attention" if cross_attention is None else "cross-attention"
+        got = "no" if context is None else "a"
+        raise ValueError(f"this layer has {has}; it got {got} context")
+    if context is None and context_mask is not None:
+        shape = list(context_mask.shape)
+        raise ValueError(f"got a context_mask of shape {shape} without a context")
 
-    Pre-norm: x ← x + f(norm(x)) (Xiong et al. 2020). Post-norm, as in Vaswani et al. 2017, section 3.1: x ← norm(x + f(x)).
+
+class TransformerBlock(nn.Module):
+    """Self-attention, cross-attention where asked for, feed-forward: three sublayers f.
+
+    Pre-norm: x ← x + f(norm(x)) (Xiong et al. 2020).
+    Post-norm: x ← norm(x + f(x)) (Vaswani et al. 2017, section 3.1).
 
     Args:
         norm_first: pre-norm if True.
@@ -27,7 +42,8 @@ class TransformerBlock(nn.Module):
         dropout: of attention weights, and of each sublayer's output.
 
     Raises:
-        ValueError: a context or its mask where the layer has no cross-attention, or no context where it has.
+        ValueError: a context or its mask where the layer has no cross-attention, or no
+            context where it has.
     """
 
     def __init__(
@@ -46,17 +62,18 @@ class TransformerBlock(nn.Module):
     ):
         super().__init__()
         self.norm_first = norm_first
-        self.self_attention = MultiHeadAttention(
-            d_model, num_heads, num_kv_heads=num_kv_heads, dropout=dropout, use_bias=use_bias
+        attention = partial(
+            MultiHeadAttention,
+            d_model,
+            num_heads,
+            num_kv_heads=num_kv_heads,
+            dropout=dropout,
+            use_bias=use_bias,
         )
+        self.self_attention = attention()
         self.self_attention_norm = norm(d_model)
-        if cross_attention:
-            self.cross_attention = MultiHeadAttention(
-                d_model, num_heads, num_kv_heads=num_kv_heads, dropout=dropout, use_bias=use_bias
-            )
-            self.cross_attention_norm = norm(d_model)
-        else:
-            self.cross_attention = None
+        self.cross_attention = attention() if cross_attention else None
+        self.cross_attention_norm = norm(d_model) if cross_attention else None
         self.feed_forward = feed_forward(d_model, d_ff)
         self.feed_forward_norm = norm(d_model)
         self.dropout = nn.Dropout(dropout)
@@ -71,20 +88,17 @@ class TransformerBlock(nn.Module):
         bias: Float[Tensor, "..."] | None = None,
         cache: LayerCache | None = None,
     ) -> Float[Tensor, "batch query d_model"]:
-        """`mask` and `bias` are the self-attention's, `context_mask` is the cross-attention's; `cache` keeps the self-attention's keys."""
-        if (context is None) != (self.cross_attention is None):
-            has = "no cross-attention" if self.cross_attention is None else "cross-attention"
-            raise ValueError(f"this layer has {has}; it got {'no' if context is None else 'a'} context")
-        if context is None and context_mask is not None:
-            raise ValueError(f"got a context_mask of shape {list(context_mask.shape)} without a context")
-        x = self.sublayer(
-            x, self.self_attention_norm, lambda x: self.self_attention(x, mask=mask, bias=bias, cache=cache)
-        )
+        """Self-attention uses `mask`, `bias` and `cache`; cross-attention `context_mask`."""
+        require_context(context, context_mask, self.cross_attention)
+        attend_self = partial(self.self_attention, mask=mask, bias=bias, cache=cache)
+        x = self.sublayer(x, self.self_attention_norm, attend_self)
         if self.cross_attention is not None:
-            attend = self.cross_attention
-            x = self.sublayer(x, self.cross_attention_norm, lambda x: attend(x, context=context, mask=context_mask))
+            attend_context = partial(self.cross_attention, context=context, mask=context_mask)
+            x = self.sublayer(x, self.cross_attention_norm, attend_context)
         return self.sublayer(x, self.feed_forward_norm, self.feed_forward)
 
     def sublayer(self, x: Tensor, norm: nn.Module, f: Callable[[Tensor], Tensor]) -> Tensor:
-        """The residual connection and the norm around one of the three."""
-        return x + self.dropout(f(norm(x))) if self.norm_first else norm(x + self.dropout(f(x)))
+        """The residual connection and the norm around f."""
+        if self.norm_first:
+            return x + self.dropout(f(norm(x)))
+        return norm(x + self.dropout(f(x)))

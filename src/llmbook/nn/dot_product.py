@@ -4,6 +4,7 @@ Book: §1.2.2
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float
@@ -23,11 +24,13 @@ def scaled_dot_product_attention(
 ) -> Float[Tensor, "batch heads query value_dim"] | tuple[Tensor, Tensor]:
     """softmax(Q Kᵀ / √d_k + bias) V, where only positions with mask True take part.
 
-    Vaswani et al. 2017, section 3.2.1, equation 1; their d_k is our head_dim. The softmax of a row of −∞ alone would be 0 / 0, so a row
-    that may attend to nothing enters it as zeros and its weights are set to 0 afterwards: zero output, zero gradient, never a NaN.
+    Vaswani et al. 2017, section 3.2.1, equation 1; their d_k is our head_dim. The softmax
+    of a row of −∞ alone would be 0 / 0, so a row that may attend to nothing enters it as
+    zeros and its weights are set to 0 afterwards: zero output, zero gradient, never a NaN.
 
     Args:
-        mask: True = may attend; [query, key], or 4-D and broadcasting to [batch, heads, query, key].
+        mask: True = may attend; [query, key], or 4-D and broadcasting to
+            [batch, heads, query, key].
         bias: added to the scores, with the same shapes.
         dropout: the share of weights that is set to 0, the others being scaled up.
         return_weights: give (output, weights) with weights [batch, heads, query, key].
@@ -44,35 +47,55 @@ def scaled_dot_product_attention(
     if mask is not None:
         scores = scores.masked_fill(~mask, -math.inf)
     sees_nothing = (scores == -math.inf).all(dim=-1, keepdim=True)
-    weights = scores.masked_fill(sees_nothing, 0.0).softmax(dim=-1).masked_fill(sees_nothing, 0.0)
+    weights = scores.masked_fill(sees_nothing, 0.0).softmax(dim=-1)
+    weights = weights.masked_fill(sees_nothing, 0.0)
     output = F.dropout(weights, dropout) @ value
     return (output, weights) if return_weights else output
 
 
-def require_fitting(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, bias: Tensor | None) -> None:
-    """Raises ValueError unless query [B H T K], key [B H S K], value [B H S V], mask boolean, mask and bias broadcast to [B H T S]."""
-    shapes = f"query {list(query.shape)}, key {list(key.shape)}, value {list(value.shape)}"
-    if any(x.ndim != 4 for x in (query, key, value)):
-        raise ValueError(f"expected query, key and value with 4 dimensions [batch, heads, length, width]; got {shapes}")
-    if query.shape[:2] != key.shape[:2] or query.shape[3] != key.shape[3] or key.shape[:3] != value.shape[:3]:
-        raise ValueError(f"expected query [B H T K], key [B H S K], value [B H S V]; got {shapes}")
-    if query.shape[3] == 0:
+def require_fitting(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, bias: Tensor | None
+) -> None:
+    """Raises ValueError unless all fit together.
+
+    That is: query [B H T K], key [B H S K], value [B H S V]; the mask boolean, the bias
+    not; mask and bias broadcast to [B H T S].
+    """
+    q, k, v = list(query.shape), list(key.shape), list(value.shape)
+    shapes = f"query {q}, key {k}, value {v}"
+    if not len(q) == len(k) == len(v) == 4:
+        raise ValueError(
+            "expected query, key and value with 4 dimensions [batch, heads, length, width]; "
+            f"got {shapes}"
+        )
+    if q[:2] != k[:2] or q[3] != k[3] or k[:3] != v[:3]:
+        raise ValueError(
+            f"expected query [B H T K], key [B H S K], value [B H S V]; got {shapes}"
+        )
+    if q[3] == 0:
         raise ValueError(f"expected a head width of at least 1; got {shapes}")
     if mask is not None and mask.dtype != torch.bool:
         raise ValueError(
-            f"mask has dtype {mask.dtype}; expected torch.bool, True = may attend (what is added is `bias`)"
+            f"mask has dtype {mask.dtype}; expected torch.bool, True = may attend "
+            "(what is added is `bias`)"
         )
     if bias is not None and not bias.is_floating_point():
-        raise ValueError(f"bias has dtype {bias.dtype}; expected a floating-point type (what is boolean is `mask`)")
-    full = [*query.shape[:3], key.shape[2]]
+        raise ValueError(
+            f"bias has dtype {bias.dtype}; expected a floating-point type "
+            "(what is boolean is `mask`)"
+        )
+    full = [*q[:3], k[2]]
     for name, given in (("mask", mask), ("bias", bias)):
-        if given is None:
-            continue
-        wanted = full if given.ndim == 4 else full[2:]
-        if given.ndim not in (2, 4) or any(
-            size not in (1, want) for size, want in zip(given.shape, wanted, strict=True)
-        ):
+        if given is not None and not broadcasts(given.shape, full):
             raise ValueError(
-                f"{name} has shape {list(given.shape)}; expected [query, key] = {full[2:]}, or 4-D and broadcasting to {full}"
-                " (a padding mask [batch, key] goes in as mask[:, None, None])"
+                f"{name} has shape {list(given.shape)}; expected [query, key] = {full[2:]}, "
+                f"or 4-D and broadcasting to {full} "
+                "(a padding mask [batch, key] goes in as mask[:, None, None])"
             )
+
+
+def broadcasts(shape: Sequence[int], full: Sequence[int]) -> bool:
+    """Whether a shape is 2-D or 4-D and broadcasts to the last dimensions of `full`."""
+    if len(shape) not in (2, 4):
+        return False
+    return all(size in (1, want) for size, want in zip(shape, full[-len(shape) :], strict=True))

@@ -17,8 +17,31 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+def require_settings(d_model: int, d_ff: int, activation: str, dropout: float) -> None:
+    """Raises ValueError for a network that could not be."""
+    if activation not in ACTIVATIONS:
+        raise ValueError(
+            f"activation is {activation!r}; expected one of {', '.join(ACTIVATIONS)}"
+        )
+    if d_model < 1 or d_ff < 1 or not 0 <= dropout < 1:
+        raise ValueError(
+            f"d_model is {d_model}, d_ff {d_ff}, dropout {dropout}; "
+            "expected >= 1, >= 1, 0 <= dropout < 1"
+        )
+
+
+def require_width(x: Tensor, d_model: int) -> None:
+    """Raises ValueError unless x's last dimension is d_model."""
+    if x.ndim == 0 or x.shape[-1] != d_model:
+        raise ValueError(
+            f"x has shape {list(x.shape)}; expected a last dimension of d_model = {d_model}"
+        )
+
+
 class FeedForward(nn.Module):
-    """act(x W₁ + b₁) W₂ + b₂ at each position alone; Vaswani et al. 2017, section 3.3, equation 2, with relu.
+    """act(x W₁ + b₁) W₂ + b₂ at each position alone.
+
+    Vaswani et al. 2017, section 3.3, equation 2, with relu.
 
     Args:
         d_model: width of input and output.
@@ -32,23 +55,21 @@ class FeedForward(nn.Module):
     """
 
     def __init__(
-        self, d_model: int, d_ff: int, *, activation: str = "relu", dropout: float = 0.0, use_bias: bool = True
+        self,
+        d_model: int,
+        d_ff: int,
+        *,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        use_bias: bool = True,
     ):
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation is {activation!r}; expected one of {', '.join(ACTIVATIONS)}")
-        if d_model < 1 or d_ff < 1 or not 0 <= dropout < 1:
-            raise ValueError(
-                f"d_model is {d_model}, d_ff {d_ff}, dropout {dropout}; expected >= 1, >= 1, 0 <= dropout < 1"
-            )
+        require_settings(d_model, d_ff, activation, dropout)
         self.inner = nn.Linear(d_model, d_ff, bias=use_bias)
         self.outer = nn.Linear(d_ff, d_model, bias=use_bias)
         self.activation = ACTIVATIONS[activation]
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
-        if x.ndim == 0 or x.shape[-1] != self.inner.in_features:
-            raise ValueError(
-                f"x has shape {list(x.shape)}; expected a last dimension of d_model = {self.inner.in_features}"
-            )
+        require_width(x, self.inner.in_features)
         return self.outer(self.dropout(self.activation(self.inner(x))))

@@ -1,4 +1,4 @@
-"""Keys and values of the positions already read, so that generation need not compute them again.
+"""Keys and values of the positions already read, which generation need not compute again.
 
 Book: §2.1.2
 """
@@ -6,6 +6,15 @@ Book: §2.1.2
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+
+def require_same_but_length(cached: Tensor, new: Tensor) -> None:
+    """Raises ValueError unless the shapes differ in the length, the third of four, at most."""
+    old, got = list(cached.shape), list(new.shape)
+    if len(got) != 4 or old[:2] + old[3:] != got[:2] + got[3:]:
+        raise ValueError(
+            f"the cache holds keys of shape {old}; got {got}, where only the third may differ"
+        )
 
 
 class LayerCache:
@@ -16,18 +25,22 @@ class LayerCache:
         self.value: Tensor | None = None
 
     def extend(
-        self, key: Float[Tensor, "batch heads new head_dim"], value: Float[Tensor, "batch heads new head_dim"]
-    ) -> tuple[Float[Tensor, "batch heads length head_dim"], Float[Tensor, "batch heads length head_dim"]]:
+        self,
+        key: Float[Tensor, "batch heads new head_dim"],
+        value: Float[Tensor, "batch heads new head_dim"],
+    ) -> tuple[
+        Float[Tensor, "batch heads length head_dim"],
+        Float[Tensor, "batch heads length head_dim"],
+    ]:
         """Appends the new positions and returns all of them.
 
         Raises:
             ValueError: another batch size, number of heads or width than before.
         """
         if self.key is not None and self.value is not None:
-            old, new = list(self.key.shape), list(key.shape)
-            if len(new) != 4 or old[:2] + old[3:] != new[:2] + new[3:]:
-                raise ValueError(f"the cache holds keys of shape {old}; got {new}, where only the third may differ")
-            key, value = torch.cat([self.key, key], dim=2), torch.cat([self.value, value], dim=2)
+            require_same_but_length(self.key, key)
+            key = torch.cat([self.key, key], dim=2)
+            value = torch.cat([self.value, value], dim=2)
         self.key, self.value = key, value
         return key, value
 
@@ -41,37 +54,48 @@ class KVCache:
 
     def __init__(self, num_layers: int, batch_size: int, device: torch.device | str = "cpu"):
         if num_layers < 1 or batch_size < 0:
-            raise ValueError(f"num_layers is {num_layers}, batch_size {batch_size}; expected >= 1 and >= 0")
+            raise ValueError(
+                f"num_layers is {num_layers}, batch_size {batch_size}; expected >= 1 and >= 0"
+            )
         self.layers = [LayerCache() for _ in range(num_layers)]
-        self.mask: Bool[Tensor, "batch length"] = torch.ones(batch_size, 0, dtype=torch.bool, device=device)
+        self.mask: Bool[Tensor, "batch length"] = torch.ones(
+            batch_size, 0, dtype=torch.bool, device=device
+        )
 
     @property
     def length(self) -> int:
         return self.mask.shape[1]
 
-    def followed_by(self, token_mask: Bool[Tensor, "batch new"]) -> Bool[Tensor, "batch length"]:
+    def followed_by(
+        self, token_mask: Bool[Tensor, "batch new"]
+    ) -> Bool[Tensor, "batch length"]:
         """The mask of the cached tokens and the new ones.
 
         Raises:
             ValueError: another batch size than that of the cache.
         """
-        if token_mask.shape[0] != self.mask.shape[0]:
-            raise ValueError(f"the cache was made for a batch of {self.mask.shape[0]}; got {token_mask.shape[0]} rows")
+        batch_size, rows = self.mask.shape[0], token_mask.shape[0]
+        if rows != batch_size:
+            raise ValueError(f"the cache was made for a batch of {batch_size}; got {rows} rows")
         return torch.cat([self.mask, token_mask], dim=1)
 
-    def extend_mask(self, token_mask: Bool[Tensor, "batch new"]) -> Bool[Tensor, "batch length"]:
+    def extend_mask(
+        self, token_mask: Bool[Tensor, "batch new"]
+    ) -> Bool[Tensor, "batch length"]:
         """Appends the new tokens' mask and returns all of it."""
         self.mask = self.followed_by(token_mask)
         return self.mask
 
     def reorder(self, rows: Int[Tensor, "new_batch"]) -> None:
-        """Row i becomes the former row `rows[i]`: what a beam search does when it keeps some beams and drops others.
+        """Row i becomes the former row `rows[i]`, as when a beam search keeps some beams.
 
         Raises:
             ValueError: a row that the cache does not have.
         """
         if rows.numel() and not 0 <= rows.min() <= rows.max() < self.mask.shape[0]:
-            raise ValueError(f"rows are {rows.tolist()}; expected 0 <= row < {self.mask.shape[0]}")
+            raise ValueError(
+                f"rows are {rows.tolist()}; expected 0 <= row < {self.mask.shape[0]}"
+            )
         self.mask = self.mask[rows]
         for layer in self.layers:
             layer.reorder(rows)

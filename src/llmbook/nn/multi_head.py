@@ -11,11 +11,41 @@ from llmbook.nn.dot_product import scaled_dot_product_attention
 from llmbook.nn.kv_cache import LayerCache
 
 
-class MultiHeadAttention(nn.Module):
-    """Concat(head_1, …, head_h) W^O with head_i = Attention(x W_i^Q, c W_i^K, c W_i^V); c is the context, or x itself.
+def require_heads(d_model: int, num_heads: int, num_kv_heads: int, dropout: float) -> None:
+    """Raises ValueError unless kv heads divide heads, heads the width, and 0 <= dropout < 1."""
+    if d_model < 1 or num_heads < 1 or d_model % num_heads:
+        raise ValueError(f"num_heads = {num_heads} does not divide d_model = {d_model}")
+    if num_kv_heads < 1 or num_heads % num_kv_heads:
+        raise ValueError(
+            f"num_kv_heads = {num_kv_heads} does not divide num_heads = {num_heads}"
+        )
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is {dropout}; expected 0 <= dropout < 1")
 
-    Vaswani et al. 2017, section 3.2.2; their d_k = d_v is our head_dim = d_model / num_heads. With fewer key and value heads than
-    query heads (grouped queries, Ainslie et al. 2023) neighbouring query heads share one.
+
+def require_inputs(
+    x: Tensor, context: Tensor | None, cache: LayerCache | None, d_model: int
+) -> None:
+    """Raises ValueError unless each is [batch, length, d_model]; with a cache, x alone."""
+    if cache is not None and context is not None:
+        shape = list(context.shape)
+        raise ValueError(
+            f"a cache keeps the keys of x itself; got a context too, of shape {shape}"
+        )
+    for name, given in (("x", x), ("context", context)):
+        if given is not None and (given.ndim != 3 or given.shape[-1] != d_model):
+            shape = list(given.shape)
+            raise ValueError(
+                f"{name} has shape {shape}; expected [batch, length, d_model = {d_model}]"
+            )
+
+
+class MultiHeadAttention(nn.Module):
+    """Concat(head_1, …, head_h) W^O with head_i = Attention(x W_i^Q, c W_i^K, c W_i^V).
+
+    c is the context, or x itself. Vaswani et al. 2017, section 3.2.2; their d_k = d_v is our
+    head_dim = d_model / num_heads. With fewer key and value heads than query heads (grouped
+    queries, Ainslie et al. 2023) neighbouring query heads share one.
 
     Leaves out: rotary positions (§2.2.2).
 
@@ -41,13 +71,9 @@ class MultiHeadAttention(nn.Module):
     ):
         super().__init__()
         num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
-        if d_model < 1 or num_heads < 1 or d_model % num_heads:
-            raise ValueError(f"num_heads = {num_heads} does not divide d_model = {d_model}")
-        if num_kv_heads < 1 or num_heads % num_kv_heads:
-            raise ValueError(f"num_kv_heads = {num_kv_heads} does not divide num_heads = {num_heads}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout is {dropout}; expected 0 <= dropout < 1")
-        self.d_model, self.num_heads, self.num_kv_heads, self.dropout = d_model, num_heads, num_kv_heads, dropout
+        require_heads(d_model, num_heads, num_kv_heads, dropout)
+        self.d_model, self.dropout = d_model, dropout
+        self.num_heads, self.num_kv_heads = num_heads, num_kv_heads
         kv_width = num_kv_heads * (d_model // num_heads)
         self.query = nn.Linear(d_model, d_model, bias=use_bias)
         self.key = nn.Linear(d_model, kv_width, bias=use_bias)
@@ -63,14 +89,16 @@ class MultiHeadAttention(nn.Module):
         bias: Float[Tensor, "..."] | None = None,
         cache: LayerCache | None = None,
     ) -> Float[Tensor, "batch query d_model"]:
-        """Attends from x to context (or to x), with mask and bias as in `scaled_dot_product_attention`.
+        """From x to context (or x); mask and bias as in `scaled_dot_product_attention`.
 
         With a cache, x holds the new positions only; their keys and values are appended to it.
         """
         query, key, value = self.project(x, context, cache)
         dropout = self.dropout if self.training else 0.0
-        heads = scaled_dot_product_attention(query, key, value, mask=mask, bias=bias, dropout=dropout)
-        return self.output(rearrange(heads, "batch heads query head_dim -> batch query (heads head_dim)"))
+        heads = scaled_dot_product_attention(
+            query, key, value, mask=mask, bias=bias, dropout=dropout
+        )
+        return self.output(rearrange(heads, "b h t k -> b t (h k)"))
 
     def attention_weights(
         self,
@@ -82,20 +110,17 @@ class MultiHeadAttention(nn.Module):
     ) -> Float[Tensor, "batch heads query key"]:
         """The weights that `forward` would use, without dropout, to be looked at."""
         query, key, value = self.project(x, context, None)
-        return scaled_dot_product_attention(query, key, value, mask=mask, bias=bias, return_weights=True)[1]
+        _, weights = scaled_dot_product_attention(
+            query, key, value, mask=mask, bias=bias, return_weights=True
+        )
+        return weights
 
     def project(
         self, x: Tensor, context: Tensor | None, cache: LayerCache | None
     ) -> tuple[Float[Tensor, "b h t k"], Float[Tensor, "b h s k"], Float[Tensor, "b h s k"]]:
-        """Queries, keys and values by head, with the keys and values of a group repeated for each of its query heads."""
-        if cache is not None and context is not None:
-            raise ValueError(f"a cache keeps the keys of x itself; got a context too, of shape {list(context.shape)}")
+        """Queries, keys and values by head; each key and value repeated for its query heads."""
+        require_inputs(x, context, cache, self.d_model)
         context = x if context is None else context
-        for name, given in (("x", x), ("context", context)):
-            if given.ndim != 3 or given.shape[-1] != self.d_model:
-                raise ValueError(
-                    f"{name} has shape {list(given.shape)}; expected [batch, length, d_model = {self.d_model}]"
-                )
         query = rearrange(self.query(x), "b t (h k) -> b h t k", h=self.num_heads)
         key = rearrange(self.key(context), "b s (h k) -> b h s k", h=self.num_kv_heads)
         value = rearrange(self.value(context), "b s (h k) -> b h s k", h=self.num_kv_heads)

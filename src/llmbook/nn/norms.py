@@ -9,9 +9,15 @@ from torch import Tensor, nn
 
 
 def layer_norm(
-    x: Float[Tensor, "... d_model"], weight: Float[Tensor, "d_model"], bias: Float[Tensor, "d_model"], eps: float
+    x: Float[Tensor, "... d_model"],
+    weight: Float[Tensor, "d_model"],
+    bias: Float[Tensor, "d_model"],
+    eps: float,
 ) -> Float[Tensor, "... d_model"]:
-    """(x − mean) / √(variance + eps) · weight + bias, over the last dimension; the variance divides by d_model (Ba et al. 2016, eq. 3)."""
+    """(x − mean) / √(variance + eps) · weight + bias, over the last dimension.
+
+    Ba et al. 2016, eq. 3; the variance divides by d_model.
+    """
     mean = x.mean(dim=-1, keepdim=True)
     variance = (x - mean).square().mean(dim=-1, keepdim=True)
     return (x - mean) / (variance + eps).sqrt() * weight + bias
@@ -20,8 +26,26 @@ def layer_norm(
 def rms_norm(
     x: Float[Tensor, "... d_model"], weight: Float[Tensor, "d_model"], eps: float
 ) -> Float[Tensor, "... d_model"]:
-    """x / √(mean(x²) + eps) · weight, over the last dimension (Zhang and Sennrich 2019, eq. 4)."""
+    """x / √(mean(x²) + eps) · weight, over the last dimension.
+
+    Zhang and Sennrich 2019, eq. 4.
+    """
     return x / (x.square().mean(dim=-1, keepdim=True) + eps).sqrt() * weight
+
+
+def require_width(d_model: int, eps: float) -> None:
+    """Raises ValueError for a norm that could not be."""
+    if d_model < 1 or eps <= 0:
+        raise ValueError(f"d_model is {d_model}, eps {eps}; expected d_model >= 1 and eps > 0")
+
+
+def require_last(x: Tensor, weight: Tensor) -> None:
+    """Raises ValueError unless x's last dimension is the norm's."""
+    if x.ndim == 0 or x.shape[-1] != weight.shape[0]:
+        raise ValueError(
+            f"x has shape {list(x.shape)}; "
+            f"expected a last dimension of d_model = {weight.shape[0]}"
+        )
 
 
 class LayerNorm(nn.Module):
@@ -59,15 +83,3 @@ class RMSNorm(nn.Module):
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
         require_last(x, self.weight)
         return rms_norm(x, self.weight, self.eps)
-
-
-def require_width(d_model: int, eps: float) -> None:
-    """Raises ValueError for a norm that could not be."""
-    if d_model < 1 or eps <= 0:
-        raise ValueError(f"d_model is {d_model}, eps {eps}; expected d_model >= 1 and eps > 0")
-
-
-def require_last(x: Tensor, weight: Tensor) -> None:
-    """Raises ValueError unless x's last dimension is the norm's."""
-    if x.ndim == 0 or x.shape[-1] != weight.shape[0]:
-        raise ValueError(f"x has shape {list(x.shape)}; expected a last dimension of d_model = {weight.shape[0]}")

@@ -1,0 +1,76 @@
+"""The book's own sources: sound in both languages, bound to the package and to the outline."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from llmbook import paths
+from llmbook.course import outline
+from llmbook.course.expected import expected_claims
+from llmbook.course.markup import items
+from llmbook.course.source import Source, chapter_files, read
+from llmbook.course.split_languages import findings, page_files
+
+MODULES = sorted((Path(__file__).parents[2] / "src" / "llmbook").rglob("*.py"))
+CHAPTERS = chapter_files()
+
+
+def docstring(path: Path) -> str:
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+
+
+@pytest.mark.parametrize("path", [*CHAPTERS, *page_files()], ids=lambda path: path.stem)
+def test_every_source_is_sound_and_locked(path: Path):
+    assert [str(finding) for finding in findings(read(path))] == []
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_every_claim_is_quoted_or_made_for_a_reason_and_every_quoted_one_is_made(path: Path):
+    source = read(path)
+    made = set(re.findall(r'claim\(\s*f?"([^"]+)"', "\n".join(cell.source for cell in source.code())))
+    stored = set(expected_claims(source))
+    assert {name for name in made if "{" not in name} <= stored
+    assert quoted(source) <= stored
+
+
+def quoted(source: Source) -> set[str]:
+    cells = [cell for cell in source.cells if cell.kind == "markdown"]
+    return {item.value for cell in cells for item in items(cell.source) if item.kind == "role claim"}
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_notebook_defines_nothing_that_the_package_has(path: Path):
+    package = {
+        node.name
+        for module in MODULES
+        for node in ast.parse(module.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    for cell in read(path).code():
+        defined = {n.name for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+        assert not defined & package, cell.id
+
+
+def test_every_module_says_where_the_book_introduces_it():
+    points = {*outline.point_ids(), "0"}
+    for path in MODULES:
+        if path.name != "__init__.py":
+            named = re.search(r"Book: §([\d.]+)$", docstring(path))
+            assert named, path
+            assert named[1] in points, path
+
+
+def test_no_module_is_longer_than_it_may_be():
+    assert {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES if long(path)} == {}
+
+
+def long(path: Path) -> bool:
+    return len(path.read_text(encoding="utf-8").splitlines()) > 300
+
+
+def test_every_vendored_file_of_data_is_in_the_manifest():
+    listed = {entry for entry in re.findall(r'^path = "(.+)"$', (paths.data_dir() / "MANIFEST.toml").read_text(), re.M)}
+    there = {path.relative_to(paths.data_dir()).as_posix() for path in paths.data_dir().rglob("*") if path.is_file()}
+    assert {name for name in there if not name.endswith((".py", ".toml", ".md", ".pyc"))} == listed
