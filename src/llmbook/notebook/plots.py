@@ -64,7 +64,7 @@ def heatmap(
     Raises:
         ValueError: the names do not fit the matrix.
     """
-    image = ax.imshow(values, cmap="cividis_r", vmin=vmin, vmax=vmax, aspect="equal")
+    image = ax.imshow(values, cmap="Blues", vmin=vmin, vmax=vmax, aspect="equal")
     shape = image.get_array().shape
     if shape != (len(rows), len(columns)):
         raise ValueError(f"the matrix has shape {shape}; got {len(rows)} row names and {len(columns)} column names")
