@@ -33,6 +33,18 @@ if [ "$$have" != "$$want $(1)" ] && [ "$$have" != "$$want [test]" ]; then \
 fi
 endef
 
+# What tests need of the system: Chromium. As root on Debian or Ubuntu it is installed; elsewhere its tests are skipped, with CI=true they fail.
+define tools
+@if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then \
+  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+    echo "Installing the distribution's package chromium for the browser tests …"; \
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+  else \
+    echo "No Chromium found: the browser tests are skipped. Install your distribution's package chromium to run them."; \
+  fi; \
+fi
+endef
+
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test book lab serve section notebooks site expected vendor test check-fast clean
 
@@ -79,6 +91,7 @@ check-fast: setup-test  ## lint, types and unit tests, in about three minutes
 	@$(PY) -m codespell_lib
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
+	$(tools)
 	@$(PYTEST) --jaxtyping-packages=llmbook,beartype.beartype -m "not messages and not built" tests
 	@$(PYTEST) -m messages tests
 
