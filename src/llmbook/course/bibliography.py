@@ -18,7 +18,7 @@ def short_citations() -> dict[str, tuple[str, str]]:
 
 
 def _authors(entry: Entry) -> str:
-    names = [" ".join(person.prelast_names + person.last_names) for person in entry.persons["author"]]
+    names = [" ".join(person.prelast_names + person.last_names).strip("{}") for person in entry.persons["author"]]
     if len(names) > 2:
         return f"{names[0]} et al."
     return " & ".join(names)

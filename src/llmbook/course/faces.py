@@ -103,7 +103,8 @@ def reader_face(text: str, context: Context) -> str:
         found = directive(token) if token.type in FENCES else None
         return None if found is None else _reader_directive(found, context, lambda inner: rewrite(inner, role, block))
 
-    return _number_headings(rewrite(text, role, block), text, context).strip("\n")
+    plain = rewrite(text, role, block).replace(" （[", "（[")  # Chinese sets no space before a bracket
+    return _number_headings(plain, text, context).strip("\n")
 
 
 def claim_text(claim_id: str, context: Context) -> str:

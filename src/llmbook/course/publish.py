@@ -92,23 +92,28 @@ def claim_rows(source: Source, execution: Execution) -> list[dict]:
 
 
 def part_of(source: Source, name: str) -> Source:
-    """The set-up cells of a chapter and the cells of one section ("1.2") or point ("1.2.3").
+    """One section ("1.2") or point ("1.2.3"), after the chapter's set-up cells and the code that stands before it in its section.
 
     Raises:
         ValueError: the chapter has no such section or point.
     """
     inside, found = False, False
     kept: list[Cell] = []
+    before: list[Cell] = []
     for cell in source.cells:
-        labels = [
-            line[1:-2] for line in cell.source.splitlines() if line.startswith(("(section-", "(point-", "(chapter-"))
-        ]
+        labels = [line[1:-2] for line in cell.source.splitlines() if line.startswith(("(section-", "(point-"))]
         if cell.kind == "markdown" and labels:
             numbers = [label.partition("-")[2].replace("-", ".") for label in labels]
             inside = any(number == name or number.startswith(f"{name}.") for number in numbers)
-            found = found or inside
-        if inside or cell.tag == "setup":
+            if any(label.startswith("section-") for label in labels):
+                before = []
+        if inside:
+            kept += [*before, cell]
+            before, found = [], True
+        elif cell.tag == "setup":
             kept.append(cell)
+        elif cell.kind == "code":
+            before.append(cell)
     if not found:
         raise ValueError(f"{source.slug} has no section or point {name!r}")
     return replace(source, cells=kept)

@@ -75,9 +75,10 @@ class Claim:
 
 
 def format_result(result: Result) -> str:
-    """A result with as many digits as it deserves: two of the interval's half width, or three significant ones."""
+    """A result with the digits that it deserves: two of the interval's half width, else a tenth of a percent or three significant."""
     if result.low is None or result.high is None:
-        return _with_unit(_number(result.mean, _decimals(result.mean, significant=3)), result.unit)
+        decimals = 1 if result.unit == "%" and abs(result.mean) >= 0.05 else _decimals(result.mean, significant=3)
+        return _with_unit(_number(result.mean, decimals), result.unit)
     half = (result.high - result.low) / 2
     decimals = _decimals(half, significant=2) if half > 0 else 0 if result.mean.is_integer() else 3
     mean, low, high = (_number(value, decimals, interval=True) for value in (result.mean, result.low, result.high))
