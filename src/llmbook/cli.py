@@ -9,6 +9,7 @@ from typing import Annotated
 
 import nbformat
 import typer
+from nbformat.sign import NotebookNotary
 from tqdm import tqdm
 
 from llmbook import paths
@@ -135,6 +136,7 @@ def work() -> None:
             continue
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
+        NotebookNotary().sign(nbformat.read(copy, as_version=4))  # else JupyterLab hides vector figures as not trusted
         typer.echo(f"copied to {copy.relative_to(paths.root())}")
 
 

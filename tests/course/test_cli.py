@@ -3,7 +3,9 @@
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.sign import NotebookNotary
 
 from llmbook import cli, paths
 
@@ -27,14 +29,17 @@ def test_check_lists_findings_and_fails(book: Path, monkeypatch: pytest.MonkeyPa
     assert "chapters/01-small.md:" in capsys.readouterr().out
 
 
-def test_copies_of_the_reader_are_never_overwritten(book: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+def test_copies_of_the_reader_are_trusted_and_never_overwritten(
+    book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
     executed = paths.build_dir() / "executed" / "zh" / "01-small.ipynb"
     executed.parent.mkdir(parents=True)
-    executed.write_text("first", encoding="utf-8")
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", id="a")]), executed)
     assert run(monkeypatch, "work") == 0
     mine = paths.root() / "work" / "zh" / "01-small.ipynb"
+    assert NotebookNotary().check_signature(nbformat.read(mine, as_version=4))
     mine.write_text("my own notes", encoding="utf-8")
-    executed.write_text("second", encoding="utf-8")
     assert run(monkeypatch, "work") == 0
     assert mine.read_text(encoding="utf-8") == "my own notes"
     assert "kept your own work/zh/01-small.ipynb" in capsys.readouterr().out

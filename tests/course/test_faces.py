@@ -43,7 +43,7 @@ def context(lang: str = "en") -> Context:
         ),
         (
             "```{figure} d.svg\n:name: fig-a\n:alt: what is seen\n\nA {claim}`1.1.1/x`.\n```",
-            "![what is seen](attachment:d.svg)\n\n**Figure 1.2.1** A 94.3%.",
+            "![what is seen][d.svg]\n\n**Figure 1.2.1** A 94.3%.",
         ),
     ],
 )

@@ -163,7 +163,7 @@ def _reader_directive(found: Directive, context: Context, inner: Callable[[str],
     if found.name == "figure":
         number = _find(found.options["name"], context).number
         alt = found.options.get("alt", "")
-        return f"![{alt}](attachment:{found.argument})\n\n**{FIGURE_WORD[context.lang]} {number}** {inner(found.body)}"
+        return f"![{alt}][{found.argument}]\n\n**{FIGURE_WORD[context.lang]} {number}** {inner(found.body)}"
     if found.name in PROSE_DIRECTIVES:
         title = inner(found.argument) or ADMONITIONS[context.lang].get(found.name, "")
         if "dropdown" in found.options.get("class", ""):

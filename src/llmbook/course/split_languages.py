@@ -76,7 +76,8 @@ def reader_notebook(source: Source, lang: str) -> NotebookNode:
     cells = []
     for cell in source.edition(lang):
         if cell.kind == "markdown":
-            cells.append(_markdown(cell, _faced(reader_face, source, cell, where), _attachments(cell, lang)))
+            text = _faced(reader_face, source, cell, where)
+            cells.append(_markdown(cell, "\n\n".join([text, *_drawings(cell, lang)])))
             continue
         tags = [cell.tag] + (["nbval-ignore-output"] if cell.tag == "run" else [])
         code = nbformat.v4.new_code_cell(cell.source, id=cell.id, metadata={"tags": tags})
@@ -100,7 +101,7 @@ def site_notebook(source: Source, lang: str, outputs: dict[str, list[dict]]) -> 
     cells = []
     for cell in source.edition(lang):
         if cell.kind == "markdown":
-            cells.append(_markdown(cell, _faced(site_face, source, cell, where), {}))
+            cells.append(_markdown(cell, _faced(site_face, source, cell, where)))
             continue
         metadata: dict[str, Any] = {"tags": [cell.tag]}
         if figure := cell.metadata.get("figure"):
@@ -173,17 +174,16 @@ def _faced(
         raise SourceError([Finding(source.path, cell.line, str(error))]) from error
 
 
-def _markdown(cell: Cell, text: str, attachments: dict) -> NotebookNode:
-    node = nbformat.v4.new_markdown_cell(text, id=cell.id, metadata={"lang": cell.lang})
-    if attachments:
-        node.attachments = attachments
-    return node
+def _markdown(cell: Cell, text: str) -> NotebookNode:
+    return nbformat.v4.new_markdown_cell(text, id=cell.id, metadata={"lang": cell.lang})
 
 
-def _attachments(cell: Cell, lang: str) -> dict:
+def _drawings(cell: Cell, lang: str) -> list[str]:
+    """The diagrams as link definitions: the notebook holds them itself, and no viewer has to trust it (attachments need that)."""
     found = [directive(token) for token in parser().parse(cell.source) if token.type in FENCES]
     names = [fence.argument for fence in found if fence is not None and fence.name == "figure"]
-    return {name: {"image/svg+xml": base64.b64encode(diagram(name, lang).encode()).decode()} for name in names}
+    encoded = {name: base64.b64encode(diagram(name, lang).encode()).decode() for name in names}
+    return [f"[{name}]: data:image/svg+xml;base64,{data}" for name, data in encoded.items()]
 
 
 def _counted(output: dict, count: int) -> dict:
