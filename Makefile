@@ -27,6 +27,7 @@ if [ "$$have" != "$$want $(1)" ] && [ "$$have" != "$$want [test]" ]; then \
   if [ "$${have#"$$want"}" = "$$have" ] || ! $(PY) -m pip --version >/dev/null 2>&1; then \
     echo "Setting up .venv …"; "$(PYTHON)" -m venv --clear .venv; \
   fi; \
+  $(PY) -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip; \
   $(PY) -m pip install --quiet --disable-pip-version-check --progress-bar on \
     $(if $(TORCH_INDEX),--extra-index-url "$(TORCH_INDEX)") -c constraints.txt -e ".$(1)"; \
   printf '%s' "$$want $(1)" > .venv/.ready; \
