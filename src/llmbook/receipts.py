@@ -8,6 +8,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+CLAIM_TYPE = "application/vnd.llmbook.claim+json"  # under which a notebook's output carries a claim
+
 
 @dataclass(frozen=True)
 class Result:

@@ -3,9 +3,9 @@
 import pytest
 from IPython.utils.capture import capture_output
 
-from llmbook.notebook import CLAIM_TYPE, Claim, claim
+from llmbook.notebook import Claim, claim
 from llmbook.notebook.claims import format_result
-from llmbook.receipts import Result
+from llmbook.receipts import CLAIM_TYPE, Result
 
 
 def emitted(*args: object, **kwargs: object) -> dict:

@@ -9,10 +9,13 @@ Book: §0
 import ast
 import hashlib
 import json
+import os
+import platform
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -118,14 +121,9 @@ def run_chapter(source: Source, *, on_cell: Callable[[str], None] | None = None)
 
 def environment() -> dict[str, str]:
     """Where an execution ran: Python, torch, processor count."""
-    import os
-    import platform
-
-    import torch
-
     return {
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": metadata.version("torch"),
         "cpus": str(os.cpu_count()),
         "machine": platform.machine(),
     }

@@ -14,9 +14,10 @@ from llmbook import paths
 from llmbook.course.atomic import write_text
 from llmbook.course.lock import sha
 from llmbook.course.source import Cell, Source
+from llmbook.receipts import CLAIM_TYPE
 
 TEXT_TYPES = ("text/plain", "text/markdown")
-CLAIM_TYPE = "application/vnd.llmbook.claim+json"
+
 STRICT = ("derive", "show", "check", "setup")
 
 

@@ -16,8 +16,8 @@ import nbformat
 from nbformat import NotebookNode
 
 from llmbook.course.markup import parser
+from llmbook.receipts import CLAIM_TYPE
 
-CLAIM = "application/vnd.llmbook.claim+json"
 SECTION = re.compile(r"section-\d+-\d+")
 WORDS = {
     "zh": {
@@ -199,8 +199,8 @@ def _code(cell: NotebookNode, lang: str) -> list[NotebookNode]:
     A figure's name and caption stand in the cell's metadata and would be given to the claims' outputs too.
     """
     shown = copy.deepcopy(cell)
-    claims = [output["data"][CLAIM] for output in shown.outputs if CLAIM in output.get("data", {})]
-    shown.outputs = [output for output in shown.outputs if CLAIM not in output.get("data", {})]
+    claims = [output["data"][CLAIM_TYPE] for output in shown.outputs if CLAIM_TYPE in output.get("data", {})]
+    shown.outputs = [output for output in shown.outputs if CLAIM_TYPE not in output.get("data", {})]
     if not claims:
         return [shown]
     lines = [_claim_line(claim, WORDS[lang]) for claim in claims]

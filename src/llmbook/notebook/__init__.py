@@ -1,7 +1,7 @@
 """What the chapters' notebooks import: sources shown live, claims, figures in the book's style."""
 
-from llmbook.notebook.claims import CLAIM_TYPE, Claim, claim
+from llmbook.notebook.claims import Claim, claim
 from llmbook.notebook.plots import COLORS, heatmap, use_book_style
 from llmbook.notebook.show import show
 
-__all__ = ["CLAIM_TYPE", "COLORS", "Claim", "claim", "heatmap", "show", "use_book_style"]
+__all__ = ["COLORS", "Claim", "claim", "heatmap", "show", "use_book_style"]

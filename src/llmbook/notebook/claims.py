@@ -12,9 +12,8 @@ from dataclasses import asdict, dataclass
 
 from IPython.display import display
 
-from llmbook.receipts import Result
+from llmbook.receipts import CLAIM_TYPE, Result
 
-CLAIM_TYPE = "application/vnd.llmbook.claim+json"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
