@@ -12,9 +12,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from llmbook import paths
 from llmbook.course.site import Site, build_site
+from llmbook.receipts import CLAIM_TYPE
 
 SETTINGS = Path(__file__).resolve().parents[2] / "site"
-CLAIM = "application/vnd.llmbook.claim+json"
 PLOT = """<?xml version="1.0" encoding="utf-8"?>
 <svg xmlns="http://www.w3.org/2000/svg" width="420pt" height="180pt" viewBox="0 0 420 180">
 <path d="M40 150H400M40 150V20" stroke="black" fill="none"/>
@@ -105,7 +105,9 @@ def chapter(lang: str) -> NotebookNode:
         id="claim",
         execution_count=4,
         metadata={"tags": ["check"]},
-        outputs=[new_output("display_data", {CLAIM: value, "text/plain": "1.2.1/accuracy: 94.3% (93.1–95.5), ≥ 90"})],
+        outputs=[
+            new_output("display_data", {CLAIM_TYPE: value, "text/plain": "1.2.1/accuracy: 94.3% (93.1–95.5), ≥ 90"})
+        ],
     )
     claims = [
         {

@@ -5,7 +5,8 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from llmbook.course.pages import CLAIM, claim_anchor, claims_table, cut, pieces
+from llmbook.course.pages import claim_anchor, claims_table, cut, pieces
+from llmbook.receipts import CLAIM_TYPE
 
 
 def headings(text: str) -> list[str]:
@@ -67,7 +68,7 @@ def test_underlined_headings_rise_too() -> None:
 
 def test_a_claim_is_one_quiet_line_that_leads_to_the_table(notebook: NotebookNode) -> None:
     _, _, second, claims = cut(notebook)
-    assert CLAIM not in second.text
+    assert CLAIM_TYPE not in second.text
     assert f'href=\\"claims.html#{claim_anchor("1.2.1/accuracy")}\\"' in second.text
     assert "{#claim-1-2-1-accuracy}" in claims.text
 
