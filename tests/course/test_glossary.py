@@ -7,7 +7,7 @@ from llmbook.course.source import read
 
 
 def test_the_page_defines_each_term_in_its_language(book: Path):
-    assert "词元\n  token。 最小单位。" in glossary_page("zh")
+    assert "词元\n  token。最小单位。" in glossary_page("zh")
     assert "token\n  词元. The smallest unit." in glossary_page("en")
 
 

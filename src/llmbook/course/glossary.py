@@ -54,7 +54,7 @@ def glossary_page(lang: str) -> str:
         assert term.definition
         lines += [
             *getattr(term, lang),
-            f"  {getattr(term, other)[0]}{'。' if lang == 'zh' else '.'} {term.definition[lang]}",
+            f"  {getattr(term, other)[0]}{'。' if lang == 'zh' else '. '}{term.definition[lang]}",
             "",
         ]
     return "\n".join([*lines[:-1], "```", ""])

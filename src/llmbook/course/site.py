@@ -127,7 +127,7 @@ def _sources(site: Site, lang: str) -> list[Page]:
 
 
 def _toctree(caption: str, names: Iterable[str]) -> str:
-    return "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *names, "```"])
+    return "\n".join(["```{toctree}", ":maxdepth: 2", f":caption: {caption}", "", *names, "```"])
 
 
 def _write_sources(site: Site, lang: str, pages: Sequence[Page]) -> bool:
