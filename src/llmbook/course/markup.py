@@ -65,8 +65,10 @@ def directive(token: Token) -> Directive | None:
             break
         options[option[1]] = option[2].strip()
         skipped += 1
+    while skipped < len(lines) and not lines[skipped].strip():
+        skipped += 1
     first = (token.map or [0, 0])[0] + 1 + skipped
-    return Directive(match[1], match[2].strip(), options, "\n".join(lines[skipped:]).strip("\n"), first)
+    return Directive(match[1], match[2].strip(), options, "\n".join(lines[skipped:]).rstrip("\n"), first)
 
 
 def items(text: str, first_line: int = 1) -> Iterator[Item]:
