@@ -1,0 +1,135 @@
+"""BLEU: how many of a translation's n-grams stand in a reference too.
+
+Book: §4.1.1
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+
+from llmbook.evaluation.bleu_tokenizers import TOKENIZERS
+
+MAX_ORDER = 4
+SMOOTHING_VALUES = {"none": None, "exp": None, "floor": 0.1, "add-k": 1.0}
+
+
+@dataclass(frozen=True)
+class BLEU:
+    """The score and the four precisions p₁ … p₄ (after smoothing) in percent, the brevity penalty, the lengths c and r in words."""
+
+    score: float
+    precisions: tuple[float, ...]
+    brevity_penalty: float
+    hypothesis_length: int
+    reference_length: int
+
+
+def corpus_bleu(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    *,
+    tokenize: str = "13a",
+    smoothing: str = "exp",
+    smoothing_value: float | int | None = None,
+) -> BLEU:
+    """BLEU = 100 · BP · exp(¼ Σₙ log pₙ) over n = 1 … 4, with BP = min(1, exp(1 − r/c)).
+
+    Papineni et al. 2002, section 2.3. pₙ is the share of the hypotheses' n-grams that a reference has too, each counted at most as often
+    as in the one reference that has it most often (section 2.1); numerators and denominators are summed over the corpus before they are
+    divided. c is the length of all hypotheses, r the sum of the reference lengths closest to each, the shorter of two equally close.
+
+    Leaves out: confidence intervals, lower case, tokenizers that need a dictionary or a model (Japanese, Korean, sentencepiece).
+
+    Args:
+        hypotheses: one text a sentence.
+        references: one list of texts a hypothesis, as many as there are; sacrebleu takes the transpose, one list a translator.
+        tokenize: "13a" for Western languages, "zh" for Chinese, "char" by characters, "none" by white space.
+        smoothing: what an order without a match counts (Chen and Cherry 2014): nothing, so that the score is 0 ("none"); `smoothing_value`
+            matches ("floor", method 1); ½ at the first such order, ¼ at the next, … ("exp", method 3). "add-k" (method 2) adds
+            `smoothing_value` to numerator and denominator of p₂ … p₄. Without any match at all the score is 0 in each of them.
+        smoothing_value: 0.1 by default for "floor", 1 for "add-k"; the other two have none and ignore it.
+
+    Raises:
+        ValueError: no hypothesis, other than one list of references for each, an empty one, a string in place of a list or the reverse, an
+            unknown tokenizer or smoothing, a value that is negative or not finite.
+    """
+    check_corpus(hypotheses, references)
+    for name, value, known in (("tokenize", tokenize, TOKENIZERS), ("smoothing", smoothing, SMOOTHING_VALUES)):
+        if value not in known:
+            raise ValueError(f"{name} is {value!r}; expected one of {', '.join(known)}")
+    if smoothing_value is None:
+        smoothing_value = SMOOTHING_VALUES[smoothing]
+    elif not 0 <= smoothing_value < math.inf:
+        raise ValueError(f"smoothing_value must be finite and not negative; got {smoothing_value}")
+
+    split = TOKENIZERS[tokenize]
+    matches, totals = [0] * MAX_ORDER, [0] * MAX_ORDER
+    hypothesis_length = reference_length = 0
+    for hypothesis, texts in zip(hypotheses, references, strict=True):
+        words, alternatives = split(hypothesis), [split(text) for text in texts]
+        hypothesis_length += len(words)
+        reference_length += min(map(len, alternatives), key=lambda length: (abs(length - len(words)), length))
+        for n in range(1, MAX_ORDER + 1):
+            counts = count_ngrams(words, n)
+            highest = reduce(or_, (count_ngrams(alternative, n) for alternative in alternatives))
+            matches[n - 1] += (counts & highest).total()
+            totals[n - 1] += counts.total()
+
+    precisions = smoothed_precisions(matches, totals, smoothing, smoothing_value)
+    penalty = brevity_penalty(hypothesis_length, reference_length)
+    mean_log = sum(math.log(p) for p in precisions) / MAX_ORDER if all(precisions) else -math.inf
+    return BLEU(
+        score=100 * penalty * math.exp(mean_log),
+        precisions=tuple(100 * p for p in precisions),
+        brevity_penalty=penalty,
+        hypothesis_length=hypothesis_length,
+        reference_length=reference_length,
+    )
+
+
+def count_ngrams(symbols: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
+    """How often each run of n neighbors occurs: of words, or of the characters of a string."""
+    return Counter(zip(*(symbols[start:] for start in range(n)), strict=False))
+
+
+def smoothed_precisions(
+    matches: Sequence[int], totals: Sequence[int], smoothing: str, value: float | int | None
+) -> list[float]:
+    """matchesₙ / totalsₙ, smoothed as `corpus_bleu` says; 0 where there is no n-gram, and everywhere if nothing matches."""
+    precisions, missed = [], 0
+    for n, (match, total) in enumerate(zip(matches, totals, strict=True), start=1):
+        added = value if smoothing == "add-k" and n > 1 else 0
+        numerator, denominator = match + added, total + added
+        if numerator == 0 and smoothing == "floor":
+            numerator = value
+        elif numerator == 0 and smoothing == "exp":
+            missed += 1
+            numerator = 0.5**missed
+        precisions.append(numerator / denominator if any(matches) and denominator else 0.0)
+    return precisions
+
+
+def brevity_penalty(hypothesis_length: int, reference_length: int) -> float:
+    """min(1, exp(1 − r/c)), which keeps a system from translating only what it is sure of; 0 if it says nothing."""
+    if hypothesis_length >= reference_length:
+        return 1.0
+    return math.exp(1 - reference_length / hypothesis_length) if hypothesis_length else 0.0
+
+
+def check_corpus(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+    """Raises ValueError unless each hypothesis, a string, has its own list of at least one reference, a string too."""
+    for name, value in (("hypotheses", hypotheses), ("references", references)):
+        if isinstance(value, str):
+            raise ValueError(f"{name} must be a list; got the string {value!r}")
+    if len(hypotheses) != len(references) or not hypotheses:
+        raise ValueError(
+            f"{len(hypotheses)} hypotheses and {len(references)} lists of references; expected one list a hypothesis, at least one"
+        )
+    for index, (hypothesis, texts) in enumerate(zip(hypotheses, references, strict=True)):
+        if not isinstance(hypothesis, str):
+            raise ValueError(f"hypotheses[{index}] must be a string; got {hypothesis!r}")
+        if isinstance(texts, str) or not texts or not all(isinstance(text, str) for text in texts):
+            raise ValueError(f"references[{index}] must be a list of at least one string; got {texts!r}")
