@@ -8,7 +8,7 @@ import pytest
 from llmbook import paths
 from llmbook.data import manifest, vendored
 
-NOT_VENDORED = {"MANIFEST.toml", "vendor.py", "hsk/LICENSE.md"}
+NOT_VENDORED = {"MANIFEST.toml", "vendor.py", "hsk/LICENSE.md", "libreoffice/LICENSE.md"}
 FIELDS = {"path", "source", "licence", "sha256", "bytes", "what"}
 
 
@@ -23,7 +23,9 @@ def test_the_manifest_describes_every_file_and_no_other():
 @pytest.mark.parametrize("entry", manifest(), ids=lambda entry: entry["path"])
 def test_an_entry_is_complete_and_true(entry):
     assert set(entry) == FIELDS
-    assert {"package", "version", "registry", "sha256"} <= set(entry["source"])
+    sources = entry["source"] if isinstance(entry["source"], list) else [entry["source"]]
+    for source in sources:
+        assert {"package", "version", "registry", "sha256"} <= set(source)
     content = vendored(entry["path"]).read_bytes()
     assert len(content) == entry["bytes"]
     assert hashlib.sha256(content).hexdigest() == entry["sha256"]
@@ -32,6 +34,15 @@ def test_an_entry_is_complete_and_true(entry):
 def test_the_attribution_names_what_the_licence_asks_for():
     text = (paths.data_dir() / "hsk" / "LICENSE.md").read_text(encoding="utf-8")
     for part in ("hsk-sentences-audio 1.0.0", "no7z/hsk-sentences-audio", "CC BY-SA 4.0", "What was changed"):
+        assert part in text
+    text = (paths.data_dir() / "libreoffice" / "LICENSE.md").read_text(encoding="utf-8")
+    for part in (
+        "4:7.4.7",
+        "LibreOffice contributors",
+        "Mozilla Public License, v. 2.0",
+        "mozilla.org/MPL/2.0",
+        "What was changed",
+    ):
         assert part in text
     assert "SIL OPEN FONT LICENSE Version 1.1" in vendored("fonts/OFL.txt").read_text(encoding="utf-8")
 

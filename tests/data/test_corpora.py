@@ -29,6 +29,31 @@ def test_the_hsk_sentences_are_whole():
     assert set(hsk["hsk_level"]) == {1, 2, 3, 4, 5, 6}
 
 
+def test_the_help_is_whole_aligned_and_in_order():
+    rows = list(load_corpus("libreoffice_help"))
+    assert len(rows) == 39552
+    assert {"page", "order", "paragraph", "kind", "zh", "en"} == set(rows[0])
+    assert len({row["page"] for row in rows}) == 2386
+    places = [(row["page"], row["order"]) for row in rows]
+    assert places == sorted(set(places))
+    page = [row for row in rows if row["page"] == "swriter/guide/word_completion"]
+    assert [(row["kind"], row["en"]) for row in page[:2]] == [
+        ("h1", "Word Completion for Text Documents"),
+        (
+            "paragraph",
+            "LibreOffice collects words that you frequently use in the current session. When you later type the first three "
+            "letters of a collected word, LibreOffice automatically completes the word.",
+        ),
+    ]
+    assert page[2]["zh"].endswith("如果要以相反方向循环，请按 Ctrl+Shift+Tab 组合键。")  # no 命令, which is for macOS
+    for row in rows:
+        assert row["zh"] == row["zh"].strip()
+        assert row["en"] == row["en"].strip()
+        assert row["zh"] != row["en"]
+        assert any("\u4e00" <= character <= "\u9fff" for character in row["zh"])
+        assert "</" not in row["zh"] or "</" in row["en"]  # no markup but what the text shows
+
+
 def test_no_network_and_a_cache_in_the_book(monkeypatch, tmp_path, capfd):
     def refuse(*_args, **_kwargs):
         raise AssertionError("the network was used")
@@ -54,5 +79,5 @@ def test_the_progress_bars_are_left_as_they_were(switch):
 
 @pytest.mark.messages
 def test_an_unknown_corpus_lists_those_known():
-    with pytest.raises(ValueError, match="unknown corpus 'wikitext'; known: hsk"):
+    with pytest.raises(ValueError, match="unknown corpus 'wikitext'; known: hsk, libreoffice_help"):
         load_corpus("wikitext")

@@ -24,7 +24,7 @@ def test_similarity_is_symmetric_and_between_0_and_1(a, b):
     assert similarity(a, a) == 1
 
 
-@given(st.lists(TEXTS), st.lists(TEXTS), st.sampled_from([0.1, 0.5, 1]))
+@given(st.lists(TEXTS), st.lists(TEXTS), st.sampled_from([0.1, 1 / 3, 0.5, 0.55, 0.7, 1]))
 def test_the_index_finds_what_comparing_all_finds(texts, others, threshold):
     expected = {a for a in texts if any(similarity(a, b) >= threshold for b in others)}
     assert near_duplicates(texts, others, threshold=threshold) == expected

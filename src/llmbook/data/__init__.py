@@ -2,6 +2,7 @@
 
 from llmbook.data.assets import manifest, vendored
 from llmbook.data.corpora import load_corpus
+from llmbook.data.fetch import fetched
 from llmbook.data.sentence_pairs import (
     Batch,
     PinyinPair,
@@ -13,18 +14,22 @@ from llmbook.data.sentence_pairs import (
     pinyin_pairs,
     polyphones,
 )
+from llmbook.data.translations import TranslationPair, translation_pairs
 
 __all__ = [
     "Batch",
     "PinyinPair",
     "Split",
+    "TranslationPair",
     "align",
     "batches",
     "collate",
     "commonest_readings",
+    "fetched",
     "load_corpus",
     "manifest",
     "pinyin_pairs",
     "polyphones",
+    "translation_pairs",
     "vendored",
 ]

