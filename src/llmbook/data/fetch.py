@@ -57,9 +57,8 @@ def fetched(
     Raises:
         ValueError: an unknown name, a client that fails, an archive that is not the recorded one or lacks a file.
     """
-    asset = described(name)
+    asset, place = described(name), place_of(name)
     report = on_progress or (lambda _message: None)
-    place = paths.cache_dir() / "assets" / f"{name.removeprefix('@').replace('/', '-')}-{asset['sha256'][:16]}"
     if is_complete(place, asset):
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -81,6 +80,23 @@ def fetched(
             os.replace(files, place)
     report(f"{name} {asset['version']} is ready")
     return place
+
+
+def assets() -> list[str]:
+    """The names of all packages that can be fetched."""
+    manifest = tomllib.loads((paths.root() / paths.MARKER).read_text(encoding="utf-8"))
+    return [asset.get("package", "?") for asset in manifest.get("asset", [])]
+
+
+def place_of(name: str) -> Path:
+    """Where a package's files lie once they are fetched."""
+    short = name.removeprefix("@").replace("/", "-")
+    return paths.cache_dir() / "assets" / f"{short}-{described(name)['sha256'][:16]}"
+
+
+def on_disk(name: str) -> bool:
+    """Whether a package's files are there, whole and unchanged."""
+    return is_complete(place_of(name), described(name))
 
 
 def described(name: str) -> dict:
