@@ -151,3 +151,47 @@ def test_a_reference_to_nothing_is_refused_with_its_line(book: Path):
         plant(book, lang, text)
     with pytest.raises(SourceError, match=r"01-small\.md:\d+: nothing has the label 'eq-none'"):
         reader_notebook(read(book), "zh")
+
+
+FIGURE = """---
+tags: [run]
+figure:
+  name: fig-a
+  alt: {zh: 一条线, en: a line}
+  caption: {zh: 宽 $d$ 与 4 个头。, en: Width $d$ and 4 heads.}
+---
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("Width $d$", "Width $-d$", "lacks the formula 'd'"),
+        ("4 heads", "8 heads", "lacks the numeral '4'"),
+        ("a line", "a line up to 0.9", "literal number '0.9'"),
+    ],
+)
+def test_the_words_of_a_figure_are_held_too(book: Path, old: str, new: str, message: str):
+    text = book.read_text(encoding="utf-8").replace("---\ntags: [run]\n---\n", FIGURE)
+    book.write_text(text, encoding="utf-8")
+    assert findings(read(book)) == []
+    found = plant(book, old, new)
+    assert any(message in line for line in found), found
+
+
+def test_a_draft_may_quote_a_claim_that_no_run_has_made(book: Path):
+    for old, new in (
+        ("比值是 {claim}`1.1.1/ratio`", "比值是 {claim}`1.1.1/new`"),
+        ("ratio is {claim}`1.1.1/ratio`", "ratio is {claim}`1.1.1/new`"),
+    ):
+        plant(book, old, new)
+    assert findings(read(book), locked=False) == []
+    assert any("is in no run" in str(finding) for finding in findings(read(book)))
+
+
+@pytest.mark.messages
+def test_a_figure_without_its_words_in_both_languages_is_refused(book: Path):
+    text = book.read_text(encoding="utf-8").replace("---\ntags: [run]\n---\n", FIGURE.replace(", en: a line", ""))
+    book.write_text(text, encoding="utf-8")
+    with pytest.raises(SourceError, match="needs a name, and alt and caption in zh and en"):
+        read(book)

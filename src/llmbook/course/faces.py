@@ -40,8 +40,7 @@ ADMONITIONS = {
 
 @dataclass(frozen=True)
 class Context:
-    """What a face needs to know: the language, the labels, the claims' texts, the bibliography's short forms (key → (text, url)), the
-    diagrams (path → attachment name), the page's slug."""
+    """What a face needs to know: language, the page's slug, labels, the claims' texts, the sources' short forms (text, address)."""
 
     lang: str
     slug: str
@@ -108,7 +107,7 @@ def reader_face(text: str, context: Context) -> str:
 
 
 def claim_text(claim_id: str, context: Context) -> str:
-    """A claim's value as the prose shows it; `claim-id!` never run yet shows as [?]."""
+    """A claim's value as the prose shows it; [?] in a draft whose claim no run has made yet (a locked build refuses that)."""
     if claim_id not in context.claims:
         return "[?]"
     return context.claims[claim_id]

@@ -23,9 +23,8 @@ def literal_numbers(source: Source) -> list[Finding]:
     """One finding for every sentence with a literal experimental number."""
     findings = []
     for cell in source.cells:
-        if cell.kind != "markdown":
-            continue
-        for text, roles, line in sentences(cell.source, cell.line):
+        words = [cell.source] if cell.kind == "markdown" else [w for _, *both in cell.figure_words for w in both]
+        for text, roles, line in (found for word in words for found in sentences(word, cell.line)):
             match = LITERAL.search(text)
             if match and not any(role.startswith("cite") for role in roles):
                 message = (

@@ -24,6 +24,9 @@ def compare(source: Source) -> list[Finding]:
     for cell in source.cells:
         if cell.lang == "zh":
             findings += _chinese_findings(source, cell)
+        for kind, zh_words, en_words in cell.figure_words:
+            sides = [Cell(f"{cell.id} ({kind})", "markdown", words, cell.line) for words in (zh_words, en_words)]
+            findings += _pair_findings(source, *sides)
     return findings
 
 

@@ -17,6 +17,7 @@ from llmbook import paths
 
 LANGUAGES = ("zh", "en")
 CODE_WIDTH = 96
+FIGURE_WORDS = ("alt", "caption")
 TAGS = {"derive": 15, "show": 3, "check": 8, "run": 25, "setup": 25}
 
 
@@ -53,6 +54,12 @@ class Cell:
     lang: str | None = None
     only: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def figure_words(self) -> list[tuple[str, str, str]]:
+        """The words of a code cell's figure: ("alt" or "caption", zh, en)."""
+        figure = self.metadata.get("figure", {})
+        return [(kind, figure[kind]["zh"], figure[kind]["en"]) for kind in FIGURE_WORDS if kind in figure]
 
     @property
     def tag(self) -> str | None:
@@ -181,6 +188,11 @@ def _code_findings(path: Path, cells: list[Cell]) -> list[Finding]:
                 Finding(path, cell.line, f"code cell {cell.id} has no tag; expected one of {', '.join(TAGS)}")
             )
             continue
+        figure = cell.metadata.get("figure")
+        lacking = [key for key in FIGURE_WORDS if set(figure.get(key, {})) != set(LANGUAGES)] if figure else []
+        if figure and (lacking or "name" not in figure):
+            message = f"the figure of cell {cell.id} needs a name, and alt and caption in zh and en"
+            findings.append(Finding(path, cell.line, message))
         for number, line in enumerate(cell.source.splitlines(), cell.line):
             if len(line) > CODE_WIDTH:
                 message = f"a code line has {len(line)} characters; at most {CODE_WIDTH} can be read without scrolling"

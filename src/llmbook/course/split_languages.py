@@ -28,14 +28,13 @@ KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
 def findings(source: Source, *, locked: bool = True) -> list[Finding]:
-    """Everything that keeps a source from being built, each with file and line; `locked=False` leaves the lock aside (drafts)."""
+    """Everything that keeps a source from being built, with file and line; `locked=False` leaves lock and claims aside (drafts)."""
     return [
         *parity.compare(source),
         *outline.heading_findings(source),
         *glossary.term_findings(source),
         *literals.literal_numbers(source),
-        *_claim_findings(source),
-        *(lock.lock_findings(source) if locked else []),
+        *([*_claim_findings(source), *lock.lock_findings(source)] if locked else []),
     ]
 
 
