@@ -47,7 +47,7 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test book lab serve section notebooks site expected vendor test check-fast clean
+.PHONY: help setup setup-test book lab serve section notebooks site expected runs vendor test check-fast clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +80,9 @@ site: setup  ## build both sites from the kept executions
 
 expected: setup  ## renew chapters/expected from an execution and show what changed
 	@$(LLMBOOK) expected $(CHAPTER)
+
+runs: setup  ## run all recorded runs again, for hours, and show old results against new (authors)
+	@$(LLMBOOK) run --all --again
 
 vendor: setup  ## fetch the vendored data, fonts and scripts again and check their hashes (authors; needs npm and apt)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[vendor]"

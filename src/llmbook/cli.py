@@ -146,6 +146,57 @@ def work() -> None:
         typer.echo(f"copied to {copy.relative_to(paths.root())}")
 
 
+@app.command()
+def run(
+    names: Annotated[list[str] | None, typer.Argument(help="recorded runs, as `llmbook runs` names them")] = None,
+    every: Annotated[bool, typer.Option("--all", help="all recorded runs")] = False,
+    again: Annotated[bool, typer.Option(help="run seeds that have receipts too, and show old against new")] = False,
+    renew: Annotated[bool, typer.Option(help="run nothing: approve stale receipts whose probe passes")] = False,
+) -> None:
+    """Make the missing receipts of recorded runs; killed and started again, it goes on where it was."""
+    from llmbook.course import probe, runs
+
+    if not names and not every:
+        raise ValueError("name a recorded run, or say --all; `llmbook runs` lists them")
+    files = runs.run_files() if every else [paths.chapters_dir() / "runs" / f"{name}.py" for name in names or []]
+    for one in [runs.load_run(path) for path in files]:
+        if renew:
+            if found := probe.check_probe(one):
+                raise ValueError(f"{one.name} is not renewed, its probe differs:\n" + "\n".join(found[:20]))
+            runs.renew(one)
+            typer.echo(f"{one.name}: the probe passes, the receipts are renewed")
+            continue
+        commit = runs.clean_commit()
+        if again or not one.probe.exists():
+            probe.store_probe(one)
+        with tqdm(desc=one.name, unit="update", smoothing=0.05) as bar:
+
+            def on_step(variant: str, made: int, total: int, loss: float, bar: tqdm = bar) -> None:
+                bar.total = total
+                bar.set_postfix_str(f"{variant}, loss {loss:.3f}", refresh=False)
+                bar.update(made - bar.n)
+
+            command = f"llmbook run {one.name}" + (" --again" if again else "")
+            if again:
+                lines = runs.run_again(one, command=command, commit=commit, on_step=on_step)
+            else:
+                runs.run_missing(one, command=command, commit=commit, on_step=on_step)
+                lines = []
+        typer.echo("\n".join([f"{one.name}: {runs.state(one)}", *lines]))
+
+
+@app.command("runs")
+def list_runs() -> None:
+    """Show the recorded runs: seeds, minutes, and whether what they depend on has changed since."""
+    from llmbook.course import runs
+    from llmbook.receipts import read_receipts
+
+    for one in map(runs.load_run, runs.run_files()):
+        receipts = read_receipts(one.receipts)
+        minutes = sum(receipt.seconds for receipt in receipts) / 60
+        typer.echo(f"{one.name:16} {len(receipts)} seeds {minutes:6.1f} min  {runs.state(one)}")
+
+
 @data_app.command("list")
 def list_assets() -> None:
     """Show what there is: licence, size, and whether it is here."""

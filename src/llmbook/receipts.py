@@ -1,12 +1,16 @@
-"""A measured result over several seeds, with the interval in which its mean lies.
+"""A measured result over several seeds, with the interval in which its mean lies; and what a recorded run leaves behind.
 
 Book: §1.1.2
 """
 
+import json
 import math
+import os
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 CLAIM_TYPE = "application/vnd.llmbook.claim+json"  # under which a notebook's output carries a claim
 
@@ -77,3 +81,58 @@ def central_probability(angle: float, degrees: int) -> float:
         total += term
         term *= k / (k + 1) * cos**2
     return 2 / math.pi * (angle + sin * total) if odd else sin * total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What one seed of a recorded run left behind: a line of `data/runs/<name>.jsonl`.
+
+    `configs` and `metrics` are by the variant's name, `curves` hold the loss averaged over pieces of the training.
+    """
+
+    run: str
+    seed: int
+    configs: dict[str, dict[str, Any]]
+    metrics: dict[str, dict[str, float | list[float]]]
+    curves: dict[str, list[float]]
+    fingerprint: str
+    command: str
+    commit: str
+    versions: dict[str, str]
+    cpu: str
+    threads: int
+    load: float
+    data: dict[str, str]
+    weights: dict[str, str]
+    seconds: float
+    peak_mb: float
+    finished: str
+
+
+def read_receipts(path: Path) -> list[Receipt]:
+    """The receipts of a file, by seed; none where there is no file.
+
+    Raises:
+        ValueError: a line that is no receipt, or two of one seed.
+    """
+    receipts = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path.exists() else (), start=1):
+        try:
+            receipts.append(Receipt(**json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path}, line {number} is no receipt of a recorded run: {error}") from error
+    seeds = [receipt.seed for receipt in receipts]
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"{path} has two receipts of one seed: {sorted(seeds)}")
+    return sorted(receipts, key=lambda receipt: receipt.seed)
+
+
+def write_receipts(path: Path, receipts: Sequence[Receipt]) -> None:
+    """Replaces the file by these receipts in one step, so that a crash leaves the old ones or the new ones."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [
+        json.dumps(asdict(receipt), ensure_ascii=False) + "\n" for receipt in sorted(receipts, key=lambda r: r.seed)
+    ]
+    new = path.with_name(path.name + ".new")
+    new.write_text("".join(lines), encoding="utf-8")
+    os.replace(new, path)

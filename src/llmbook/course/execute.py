@@ -6,7 +6,6 @@ changed module is never shown with old outputs and an unchanged chapter is not r
 Book: §0
 """
 
-import ast
 import hashlib
 import json
 import os
@@ -19,7 +18,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import grimp
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
@@ -27,13 +25,13 @@ from nbformat import NotebookNode
 
 from llmbook import paths
 from llmbook.course.atomic import write_text
+from llmbook.course.closure import PACKAGES, import_closure
 from llmbook.course.expected import claims_of, expected_claims, label
 from llmbook.course.source import Source
 from llmbook.course.split_languages import reader_notebook
 
 SECONDS_ALLOWED = {chapter: 180.0 for chapter in range(1, 6)} | {6: 240.0, 7: 240.0, 8: 240.0}
 MEMORY_ALLOWED_MB = 5_000.0
-SOURCE = Path(__file__).parents[2]
 WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
 PEAK_MEMORY = "__import__('resource').getrusage(__import__('resource').RUSAGE_SELF).ru_maxrss"
 
@@ -68,9 +66,10 @@ def execution_key(source: Source) -> str:
     root = paths.root()
     for cell in source.code():
         digest.update(f"{cell.id}\n{cell.source}\n".encode())
-    for path in sorted(import_closure(source)):
-        digest.update(path.as_posix().encode() + (SOURCE / path).read_bytes())
-    for path in [root / "constraints.txt", root / "data" / "MANIFEST.toml", *sorted(paths.runs_dir().glob("*.jsonl"))]:
+    for path in sorted(import_closure(cell.source for cell in source.code())):
+        digest.update(path.as_posix().encode() + (PACKAGES / path).read_bytes())
+    runs = [*sorted(paths.runs_dir().glob("*.jsonl")), *sorted(paths.chapters_dir().glob("runs/*.py"))]
+    for path in [root / "constraints.txt", root / "data" / "MANIFEST.toml", *runs]:
         digest.update(path.read_bytes())
     digest.update(f"{sys.version_info[:2]}".encode())
     return digest.hexdigest()
@@ -186,27 +185,3 @@ def _peak_memory(client: NotebookClient) -> float:
     client.nb.cells.pop()
     kilobytes = float(cell.outputs[0]["text"])
     return kilobytes / 1024 if sys.platform != "darwin" else kilobytes / 1024 / 1024
-
-
-def import_closure(source: Source) -> set[Path]:
-    """The package's files that a chapter's cells import, directly or through others, relative to the folder `src`."""
-    graph = grimp.build_graph("llmbook")
-    names = {name for cell in source.code() for name in _imported(cell.source)}
-    reached = set()
-    for name in names & set(graph.modules):
-        reached |= {name} | graph.find_upstream_modules(name)
-    modules = [Path(*name.split(".")) for name in reached]
-    return {
-        path.with_suffix(".py") if (SOURCE / path).with_suffix(".py").exists() else path / "__init__.py"
-        for path in modules
-    }
-
-
-def _imported(code: str) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return found

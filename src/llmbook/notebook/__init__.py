@@ -2,6 +2,7 @@
 
 from llmbook.notebook.claims import Claim, claim
 from llmbook.notebook.plots import COLORS, heatmap, use_book_style
+from llmbook.notebook.recorded import Recorded, recorded
 from llmbook.notebook.show import show
 
-__all__ = ["COLORS", "Claim", "claim", "heatmap", "show", "use_book_style"]
+__all__ = ["COLORS", "Claim", "Recorded", "claim", "heatmap", "recorded", "show", "use_book_style"]

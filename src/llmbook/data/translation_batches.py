@@ -1,0 +1,68 @@
+"""Batches of about equally many tokens, of sentences that are about equally long.
+
+Book: §1.2.1
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+
+from llmbook import seeding
+from llmbook.data.sentence_pairs import IGNORED, Batch, padded
+from llmbook.tokenizers import ByteBPE
+
+PAD, BOS, EOS = SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>")
+
+
+def translation_batches(
+    pairs: Sequence[tuple[list[int], list[int]]],
+    tokenizer: ByteBPE,
+    *,
+    tokens_per_batch: int,
+    seed: int,
+    device: str | torch.device = "cpu",
+) -> Callable[[int], Batch]:
+    """A function from the step to its batch that depends on nothing but step and seed.
+
+    Each epoch goes once through all pairs: in order of length, with some noise that is new in each epoch, they are cut into pieces of about
+    equally many tokens, and the pieces come in random order.
+
+    Args:
+        pairs: ids of source and target, without special tokens.
+        tokens_per_batch: of the longer side, eos counted, before padding.
+
+    Raises:
+        ValueError: no pairs, an empty side, or tokens_per_batch < 1.
+    """
+    if not pairs or tokens_per_batch < 1 or any(not source or not target for source, target in pairs):
+        empty = sum(not source or not target for source, target in pairs)
+        raise ValueError(
+            f"expected pairs without an empty side and tokens_per_batch >= 1; "
+            f"got {len(pairs)} pairs, {empty} of them with an empty side, tokens_per_batch {tokens_per_batch}"
+        )
+    lengths = torch.tensor([max(len(source), len(target)) + 1 for source, target in pairs])
+    batches_per_epoch = math.ceil(lengths.sum().item() / tokens_per_batch)
+
+    def batch(step: int) -> Batch:
+        epoch, position = divmod(step, batches_per_epoch)
+        rng = seeding.generator(seed, epoch)
+        noise = 1 + 0.1 * torch.rand(len(pairs), generator=rng, dtype=torch.float64)
+        order = (lengths * noise).argsort()
+        piece = (lengths[order].cumsum(0) - 1) * batches_per_epoch // lengths.sum()
+        chosen = torch.randperm(batches_per_epoch, generator=rng)[position]
+        rows = order[piece == chosen].tolist()
+        return collate_ids([pairs[row] for row in rows], tokenizer, device=device)
+
+    return batch
+
+
+def collate_ids(
+    pairs: Sequence[tuple[list[int], list[int]]], tokenizer: ByteBPE, *, device: str | torch.device = "cpu"
+) -> Batch:
+    """One batch: the encoder reads x₁ … xₙ <eos>, the decoder <bos> y₁ … yₘ, and is to say y₁ … yₘ <eos>."""
+    pad, bos, eos = (tokenizer.special_ids[name] for name in SPECIAL_TOKENS)
+    source_ids = padded([[*source, eos] for source, _ in pairs], pad, device)
+    target_ids = padded([[bos, *target] for _, target in pairs], pad, device)
+    targets = padded([[*target, eos] for _, target in pairs], IGNORED, device)
+    return Batch(source_ids, source_ids != pad, target_ids, targets != IGNORED, targets)
