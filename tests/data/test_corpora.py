@@ -1,6 +1,8 @@
 """The corpora are whole, need no network, and leave the progress bars as they were."""
 
+import re
 import socket
+from collections import Counter
 
 import datasets
 import pytest
@@ -54,6 +56,67 @@ def test_the_help_is_whole_aligned_and_in_order():
         assert "</" not in row["zh"] or "</" in row["en"]  # no markup but what the text shows
 
 
+@pytest.mark.parametrize(
+    ("name", "rows", "catalogues"), [("interface_libreoffice", 17961, 33), ("interface_python", 4656, 31)]
+)
+def test_the_strings_of_interfaces_are_clean_and_in_order(name, rows, catalogues):
+    table = load_corpus(name)
+    assert (table.num_rows, table.column_names) == (rows, ["catalogue", "order", "context", "zh", "en"])
+    assert len(set(table["catalogue"])) == catalogues
+    places = [(row["catalogue"], row["order"]) for row in table]
+    assert len(set(places)) == rows
+    by_catalogue = [
+        [order for other, order in places if other == one]
+        for one in dict.fromkeys(catalogue for catalogue, _ in places)
+    ]
+    assert all(orders == sorted(orders) for orders in by_catalogue)
+    assert len({(row["zh"], row["en"]) for row in table}) == rows
+    for row in table:
+        assert any("\u4e00" <= character <= "\u9fff" for character in row["zh"])
+        assert any(character.isascii() and character.isalpha() for character in row["en"])
+        assert (row["zh"] + row["en"]).isprintable()
+        assert "%PRODUCTNAME" not in row["zh"] + row["en"]
+        assert not re.search(r"[(（][_~]\w[)）]|\x04|</", row["zh"])
+
+
+def test_known_strings():
+    strings = {row["en"]: row["zh"] for row in load_corpus("interface_libreoffice")}
+    assert strings["From left"] == "从左"  # _From left, 从左(_F)
+    assert strings["Create a letter from this template"] == "使用此模板创建信函"  # ~letter, (~L)
+    strings = {row["en"]: row["zh"] for row in load_corpus("interface_python")}
+    assert strings["Table %s"] == "表 %s"
+    assert strings["Hide Contextual Help"] == "隐藏上下文帮助"
+
+
+def test_the_poems_are_whole():
+    poems = load_corpus("poetry")
+    assert poems.column_names == ["collection", "document", "title", "text"]
+    rows = list(poems)
+    counts = Counter(row["collection"] for row in rows)
+    assert counts == {"宋词": 9177, "诗经": 305, "论语": 512}
+    documents = {name: {row["document"] for row in rows if row["collection"] == name} for name in counts}
+    assert {name: len(found) for name, found in documents.items()} == {"宋词": 60, "诗经": 30, "论语": 20}
+    assert len({row["text"] for row in rows}) == len(rows)
+    assert "无名氏" not in documents["宋词"]
+    of_author = Counter(row["document"] for row in rows if row["collection"] == "宋词")
+    assert list(of_author.values()) == sorted(of_author.values(), reverse=True)
+    assert {"苏轼", "辛弃疾", "李清照"} & set(of_author) == {"苏轼", "辛弃疾"}  # too few of 李清照's are left
+    allowed = set("。，、；：？！“”‘’《》\n")
+    for row in rows:
+        assert all("\u4e00" <= character <= "\u9fff" or character in allowed for character in row["text"])
+    first = next(row for row in rows if row["title"] == "关雎")
+    assert (first["document"], first["text"][:10]) == ("周南", "关关雎鸠，在河之洲。")
+
+
+def test_moby_dick_is_whole_and_in_order():
+    book = load_corpus("moby_dick")
+    assert book.column_names == ["chapter", "title", "text"]
+    assert book["chapter"][:] == ["Etymology", "Extracts", *map(str, range(1, 136)), "Epilogue"]
+    assert (book[2]["title"], book[2]["text"][:16]) == ("Loomings.", "Call me Ishmael.")
+    assert 1_200_000 < sum(map(len, book["text"])) < 1_220_000
+    assert not {"\ufffd", "\r"} & set("".join(book["text"]))
+
+
 def test_no_network_and_a_cache_in_the_book(monkeypatch, tmp_path, capfd):
     def refuse(*_args, **_kwargs):
         raise AssertionError("the network was used")
@@ -79,5 +142,8 @@ def test_the_progress_bars_are_left_as_they_were(switch):
 
 @pytest.mark.messages
 def test_an_unknown_corpus_lists_those_known():
-    with pytest.raises(ValueError, match="unknown corpus 'wikitext'; known: hsk, libreoffice_help"):
+    with pytest.raises(
+        ValueError,
+        match="unknown corpus 'wikitext'; known: hsk, interface_libreoffice, interface_python, libreoffice_help, moby_dick, poetry",
+    ):
         load_corpus("wikitext")

@@ -35,3 +35,12 @@ def test_the_index_finds_what_comparing_all_finds(texts, others, threshold):
 def test_a_threshold_that_means_nothing_is_refused(threshold):
     with pytest.raises(ValueError, match=str(threshold)):
         near_duplicates(["a"], ["a"], threshold=threshold)
+
+
+def test_texts_may_be_words():
+    a, b = ("call", "me", "ishmael", "some"), ("call", "me", "ishmael", "now")
+    assert character_pairs(a) == {("call", "me"), ("me", "ishmael"), ("ishmael", "some")}
+    assert similarity(a, b) == 0.5
+    assert near_duplicates([a], [b]) == {a}
+    assert near_duplicates([a], [("call", "me", "later")]) == set()
+    assert similarity(("one",), ("one",)) == 1

@@ -16,7 +16,8 @@ from llmbook.data import (
     polyphones,
 )
 from llmbook.data.near_duplicates import character_pairs, similarity
-from llmbook.data.sentence_pairs import part_of, spoken_text
+from llmbook.data.sentence_pairs import spoken_text
+from llmbook.data.splits import part_of
 from llmbook.tokenizers import Characters
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from llmbook.data import TranslationPair, load_corpus, translation_pairs
 from llmbook.data.near_duplicates import character_pairs
-from llmbook.data.sentence_pairs import part_of
-from llmbook.data.translations import letters, without_near_duplicates
+from llmbook.data.splits import letters, part_of
+from llmbook.data.translations import without_near_duplicates
 
 PARTS = ("train", "validation", "test")
 TWO_PARTS = [("train", "validation"), ("train", "test"), ("validation", "test")]

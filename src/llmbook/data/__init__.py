@@ -3,10 +3,10 @@
 from llmbook.data.assets import manifest, vendored
 from llmbook.data.corpora import load_corpus
 from llmbook.data.fetch import fetched
+from llmbook.data.images import Emoji, load_emoji
 from llmbook.data.sentence_pairs import (
     Batch,
     PinyinPair,
-    Split,
     align,
     batches,
     collate,
@@ -14,10 +14,12 @@ from llmbook.data.sentence_pairs import (
     pinyin_pairs,
     polyphones,
 )
+from llmbook.data.splits import Split, part_of, split_by_document
 from llmbook.data.translations import TranslationPair, translation_pairs
 
 __all__ = [
     "Batch",
+    "Emoji",
     "PinyinPair",
     "Split",
     "TranslationPair",
@@ -27,9 +29,12 @@ __all__ = [
     "commonest_readings",
     "fetched",
     "load_corpus",
+    "load_emoji",
     "manifest",
+    "part_of",
     "pinyin_pairs",
     "polyphones",
+    "split_by_document",
     "translation_pairs",
     "vendored",
 ]

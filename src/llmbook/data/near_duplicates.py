@@ -6,25 +6,28 @@ Book: §1.2.1
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+Text = TypeVar("Text", str, tuple[str, ...])  # a text as its characters or as its words
 
 
-def similarity(a: str, b: str) -> float:
-    """Jaccard's |A ∩ B| / |A ∪ B| on the texts' sets of neighbouring character pairs; 1 for equal texts."""
+def similarity(a: Text, b: Text) -> float:
+    """Jaccard's |A ∩ B| / |A ∪ B| on the texts' sets of neighbouring pairs (of characters or words); 1 for equal texts."""
     return jaccard(character_pairs(a), character_pairs(b))
 
 
-def jaccard(a: set[str], b: set[str]) -> float:
+def jaccard(a: set[Text], b: set[Text]) -> float:
     """|A ∩ B| / |A ∪ B|."""
     shared = len(a & b)
     return shared / (len(a) + len(b) - shared)
 
 
-def character_pairs(text: str) -> set[str]:
-    """The pairs of neighbouring characters; of a text of one character, that text."""
+def character_pairs(text: Text) -> set[Text]:
+    """The pairs of neighbouring characters (or words); of a text of one character, that text."""
     return {text[i : i + 2] for i in range(len(text) - 1)} or {text}
 
 
-def near_duplicates(texts: Sequence[str], others: Iterable[str], *, threshold: float | int = 0.5) -> set[str]:
+def near_duplicates(texts: Sequence[Text], others: Iterable[Text], *, threshold: float | int = 0.5) -> set[Text]:
     """Those of `texts` whose similarity to one of `others` reaches the threshold.
 
     Few are compared. |A ∩ B| / |A ∪ B| ≥ t asks that A and B share at least t |A| and t |B| pairs, so the ⌊(1 − t) |A|⌋ + 1 rarest pairs
@@ -53,7 +56,7 @@ def near_duplicates(texts: Sequence[str], others: Iterable[str], *, threshold: f
     return found
 
 
-def rarest(pairs: set[str], count: Counter[str], threshold: float | int) -> list[str]:
+def rarest(pairs: set[Text], count: Counter[Text], threshold: float | int) -> list[Text]:
     """The rarest pairs, so many that what is left is too few for the threshold."""
     must_share = math.ceil(threshold * len(pairs) - 1e-9)
     return sorted(pairs, key=lambda pair: (count[pair], pair))[: len(pairs) - must_share + 1]

@@ -6,12 +6,10 @@ in more than one way, and only the context says which.
 Book: §1.2.1
 """
 
-import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import torch
 from jaxtyping import Bool, Int
@@ -19,12 +17,10 @@ from torch import Tensor
 
 from llmbook import seeding
 from llmbook.data.corpora import load_corpus
-from llmbook.data.near_duplicates import near_duplicates
+from llmbook.data.splits import Split, split_by_document
 from llmbook.tokenizers import Characters
 
 IGNORED = -100
-TEST_PERCENT, VALIDATION_PERCENT = 12, 8
-Pair = TypeVar("Pair")
 
 
 @dataclass(frozen=True)
@@ -38,15 +34,6 @@ class PinyinPair:
     def units(self) -> tuple[str, ...]:
         """What each syllable is written with: one character, or two for a syllable such as wánr (玩儿)."""
         return tuple("".join(self.characters[i] for i in place) for place in align(self.characters, self.syllables))
-
-
-@dataclass(frozen=True)
-class Split(Generic[Pair]):
-    """The three parts of a corpus."""
-
-    train: tuple[Pair, ...]
-    validation: tuple[Pair, ...]
-    test: tuple[Pair, ...]
 
 
 @dataclass(frozen=True)
@@ -90,33 +77,13 @@ def pinyin_pairs() -> Split[PinyinPair]:
     when it is a near-duplicate of one in another part (Jaccard similarity of their sets of character pairs at least 0.5), a
     validation sentence when it is one of a test sentence.
     """
-    parts: dict[str, list[PinyinPair]] = {"train": [], "validation": [], "test": []}
-    for row in load_corpus("hsk"):
-        pair = PinyinPair(tuple(row["chinese"]), tuple(row["pinyin"].split()))
-        parts[part_of(spoken_text(pair))].append(pair)
-    test = parts["test"]
-    validation = without_near_duplicates(parts["validation"], test)
-    train = without_near_duplicates(parts["train"], test + validation)
-    return Split(tuple(train), tuple(validation), tuple(test))
+    pairs = (PinyinPair(tuple(row["chinese"]), tuple(row["pinyin"].split())) for row in load_corpus("hsk"))
+    return split_by_document(pairs, document=spoken_text, text=spoken_text)
 
 
 def spoken_text(pair: PinyinPair) -> str:
     """The sentence without punctuation."""
     return "".join(character for character in pair.characters if character.isalnum())
-
-
-def without_near_duplicates(pairs: Sequence[PinyinPair], others: Sequence[PinyinPair]) -> list[PinyinPair]:
-    """Those of `pairs` that resemble none of `others`."""
-    dropped = near_duplicates([spoken_text(pair) for pair in pairs], map(spoken_text, others))
-    return [pair for pair in pairs if spoken_text(pair) not in dropped]
-
-
-def part_of(text: str) -> str:
-    """ "train", "validation" or "test", by a hash of the text."""
-    percent = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % 100
-    if percent < TEST_PERCENT:
-        return "test"
-    return "validation" if percent < TEST_PERCENT + VALIDATION_PERCENT else "train"
 
 
 def commonest_readings(pairs: Sequence[PinyinPair]) -> dict[str, str]:

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llmbook.data.corpora import load_corpus
-from llmbook.data.near_duplicates import near_duplicates
-from llmbook.data.sentence_pairs import Split, part_of
+from llmbook.data.splits import Split, apart_from, letters, split_by_document
 
 
 @dataclass(frozen=True)
@@ -36,24 +35,21 @@ def translation_pairs() -> Split[TranslationPair]:
     for row in load_corpus("libreoffice_help"):
         pair = TranslationPair(row["zh"], row["en"], row["page"], row["paragraph"])
         unique.setdefault((pair.zh, pair.en), pair)
-    parts: dict[str, list[TranslationPair]] = {"train": [], "validation": [], "test": []}
-    for pair in unique.values():
-        parts[part_of(pair.page)].append(pair)
-    test = parts["test"]
-    validation = without_near_duplicates(parts["validation"], test)
-    train = without_near_duplicates(parts["train"], test + validation)
-    return Split(tuple(train), tuple(validation), tuple(test))
+    return split_by_document(unique.values(), document=lambda pair: pair.page, text=chinese, also=english)
 
 
 def without_near_duplicates(
     pairs: Sequence[TranslationPair], others: Sequence[TranslationPair]
 ) -> list[TranslationPair]:
     """Those of `pairs` that resemble none of `others` in Chinese, nor equal one in English."""
-    resembling = near_duplicates([letters(pair.zh) for pair in pairs], [letters(other.zh) for other in others])
-    english = {letters(other.en) for other in others}
-    return [pair for pair in pairs if letters(pair.zh) not in resembling and letters(pair.en) not in english]
+    return apart_from(pairs, others, text=chinese, also=english)
 
 
-def letters(text: str) -> str:
-    """The text's letters, Chinese characters and digits, in lower case."""
-    return "".join(character for character in text if character.isalnum()).casefold()
+def chinese(pair: TranslationPair) -> str:
+    """The Chinese side without punctuation."""
+    return letters(pair.zh)
+
+
+def english(pair: TranslationPair) -> str:
+    """The English side without case and punctuation."""
+    return letters(pair.en)
