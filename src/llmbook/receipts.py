@@ -93,19 +93,19 @@ class Receipt:
     run: str
     seed: int
     configs: dict[str, dict[str, Any]]
-    metrics: dict[str, dict[str, float | list[float]]]
-    curves: dict[str, list[float]]
+    metrics: dict[str, dict[str, Any]]
+    curves: dict[str, list[Any]]
     fingerprint: str
     command: str
     commit: str
     versions: dict[str, str]
     cpu: str
     threads: int
-    load: float
+    load: float | int
     data: dict[str, str]
     weights: dict[str, str]
-    seconds: float
-    peak_mb: float
+    seconds: float | int
+    peak_mb: float | int
     finished: str
 
 

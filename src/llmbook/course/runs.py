@@ -1,8 +1,8 @@
 """Recorded runs: experiments too long for a notebook, in `chapters/runs`, and the receipts that they leave in `data/runs`.
 
-A run is a module with `CONFIGS` (the variants, by name), `SEEDS`, `DATA` (the vendored files that it reads), and `train(config, seed, *, fit)`
-and `evaluate(model, config, *, limit)`; where nothing is trained, it has `measure(config, seed, *, limit)` in their place. One that makes
-weights has `export(model, config, folder)` too.
+A run is a module with `CONFIGS` (the variants, by name), `SEEDS`, `DATA` (the vendored files that it reads), `train(config, seed, *, fit)` and
+`evaluate(model, config, *, limit)`; where nothing is trained, it has `measure(config, seed, *, limit)` in their place. One that makes weights
+has `export(model, config, folder)` too.
 
 Book: §1.2.1
 """
@@ -55,6 +55,7 @@ class Run:
     receipts: Path
     weights: Path
     work: Path
+    lock: Path
 
     @property
     def probe(self) -> Path:
@@ -75,7 +76,7 @@ def run_files() -> list[Path]:
 
 
 def load_run(path: Path, *, receipts: Path | None = None, work: Path | None = None) -> Run:
-    """The run of a source file; receipts and unfinished work lie elsewhere if asked for, as in tests.
+    """The run of a source file; receipts, and unfinished work with its lock, lie elsewhere if asked for, as in tests.
 
     Raises:
         ValueError: there is no such file, or it lacks one of the names that a run has.
@@ -99,6 +100,7 @@ def load_run(path: Path, *, receipts: Path | None = None, work: Path | None = No
         receipts=receipts or paths.runs_dir() / f"{path.stem}.jsonl",
         weights=paths.data_dir() / "weights" / path.stem,
         work=work or paths.build_dir() / "runs" / path.stem,
+        lock=work.with_suffix(".lock") if work else Path(tempfile.gettempdir(), "llmbook-run.lock"),
     )
 
 
@@ -138,7 +140,7 @@ def run_missing(run: Run, *, command: str, commit: str, on_step: OnStep | None =
     One run at a time on a machine: the others wait. Killed at any point and started again, it goes on from the last checkpoint and
     comes to the same result, bit for bit.
     """
-    with filelock.FileLock(Path(tempfile.gettempdir(), "llmbook-run.lock")):
+    with filelock.FileLock(run.lock):
         for seed in run.module.SEEDS:
             receipts = read_receipts(run.receipts)
             if seed not in {receipt.seed for receipt in receipts}:

@@ -15,6 +15,7 @@ def cross_entropy(
 ) -> Float[Tensor, ""]:
     """Mean over the real tokens of −(1 − ε) log p[target] − ε/V Σᵥ log p[v], where log p = logits − log Σᵥ exp(logits[v]).
 
+    The logarithms are never written out: with one logsumexp z a token, the loss is z − (1 − ε) logits[target] − ε/V Σᵥ logits[v].
     ε is `label_smoothing` (Szegedy et al. 2016, section 7; ε_ls = 0.1 in Vaswani et al. 2017, section 5.4), V the vocabulary's size.
 
     Args:
@@ -42,7 +43,8 @@ def cross_entropy(
         raise ValueError(f"targets must lie in 0 … {vocab_size - 1} or be −100; got {wrong[0].item()}")
 
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    log_probs = logits - logits.logsumexp(dim=-1, keepdim=True)
-    of_target = log_probs.gather(-1, targets.clamp(min=0).unsqueeze(-1)).squeeze(-1)
-    losses = -(1 - label_smoothing) * of_target - label_smoothing * log_probs.mean(dim=-1)
+    of_target = logits.gather(-1, targets.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    losses = logits.logsumexp(dim=-1) - (1 - label_smoothing) * of_target
+    if label_smoothing:
+        losses = losses - label_smoothing * logits.mean(dim=-1)
     return losses[real].mean()

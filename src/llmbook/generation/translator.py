@@ -1,0 +1,123 @@
+"""A trained translator: a Transformer, its tokenizer, and how text goes in and comes out.
+
+Book: §1.2.1
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+
+from llmbook.data import vendored
+from llmbook.data.translation_batches import BOS, EOS, collate_ids
+from llmbook.generation.generate import generate
+from llmbook.models import Transformer, TransformerConfig
+from llmbook.tokenizers import ByteBPE
+from llmbook.training.checkpoint import read_tensors, write_tensors
+
+FILES = ("model.safetensors", "config.json", "tokenizer.json")
+LONGEST = 127  # tokens of one piece of text: what training saw
+SENTENCE_ENDS, COMMAS = r"(?<=[。！？；!?;\n])", r"(?<=[，、：,:])"
+
+
+@dataclass(frozen=True)
+class Translator:
+    """Chinese to English, greedily."""
+
+    model: Transformer
+    tokenizer: ByteBPE
+
+    @torch.no_grad()
+    def translate(self, texts: Sequence[str], *, batch_size: int = 64, use_cache: bool = True) -> list[str]:
+        """The translation of each text. One that is too long for the model is translated sentence by sentence.
+
+        Raises:
+            ValueError: one string in place of a list, a text without Chinese characters, or one that cannot be cut into pieces.
+        """
+        if isinstance(texts, str):
+            raise ValueError(f"expected a list of texts; got the string {texts[:20]!r}")
+        pieces = [self.pieces(text) for text in texts]
+        flat = [ids for several in pieces for ids in several]
+        by_length = sorted(range(len(flat)), key=lambda index: len(flat[index]))
+        done: dict[int, str] = {}
+        for start in range(0, len(flat), batch_size):
+            rows = by_length[start : start + batch_size]
+            done |= dict(zip(rows, self.write([flat[row] for row in rows], use_cache=use_cache), strict=True))
+        translated = iter(done[index] for index in range(len(flat)))
+        return [" ".join(next(translated) for _ in several) for several in pieces]
+
+    def write(self, sources: list[list[int]], *, use_cache: bool) -> list[str]:
+        """What the model writes for one batch of ids."""
+        bos, eos = self.tokenizer.special_ids[BOS], self.tokenizer.special_ids[EOS]
+        batch = collate_ids([(source, [eos]) for source in sources], self.tokenizer)
+        decoder = self.model.conditioned(batch.source_ids, source_mask=batch.source_mask)
+        begin = torch.full_like(batch.source_ids[:, :1], bos)
+        ids = generate(
+            decoder, begin, max_new_tokens=LONGEST, temperature=0.0, eos_id=eos, use_cache=use_cache
+        )[:, 1:].tolist()  # fmt: skip
+        return [self.tokenizer.decode(row[: row.index(eos)] if eos in row else row) for row in ids]
+
+    def pieces(self, text: str) -> list[list[int]]:
+        """The ids of a text, or of its sentences, or of their clauses: the first that are short enough.
+
+        Raises:
+            ValueError: there is nothing to translate, or a clause is too long.
+        """
+        text = " ".join(text.split())
+        if not re.search(r"[\u3400-\u9fff]", text):
+            raise ValueError(
+                f"nothing to translate: expected text with Chinese characters, got {text[:40]!r}"
+                if text
+                else "nothing to translate: the text is empty"
+            )
+        for pattern in ("$^", SENTENCE_ENDS, f"{SENTENCE_ENDS}|{COMMAS}"):
+            ids = [self.tokenizer.encode(part) for part in re.split(pattern, text) if part.strip()]
+            if max(map(len, ids)) <= LONGEST:
+                return ids
+        longest = max(map(len, ids))
+        raise ValueError(
+            f"the text has a clause of {longest} tokens; the translator takes at most {LONGEST} between two marks of punctuation"
+        )
+
+
+def save_translator(folder: Path, model: Transformer, tokenizer: ByteBPE) -> None:
+    """Writes weights (in float16), sizes and tokenizer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tensors(folder / "model.safetensors", {name: t.half() for name, t in tied(model).items()}, {})
+    (folder / "config.json").write_text(json.dumps(asdict(model.config), indent=1) + "\n", encoding="utf-8")
+    tokenizer.save(folder / "tokenizer.json")
+
+
+def tied(model: Transformer) -> dict[str, torch.Tensor]:
+    """The model's tensors, the embedding that it uses three times once."""
+    return dict(model.named_parameters())
+
+
+def load_translator(folder: Path | None = None) -> Translator:
+    """The book's translator, or that of another folder.
+
+    Raises:
+        ValueError: a file is missing, changed, cut short, or holds tensors of other names or shapes; the message says which.
+    """
+    model_file, config_file, tokenizer_file = (
+        vendored(f"weights/translator/{name}") if folder is None else folder / name for name in FILES
+    )
+    try:
+        model = Transformer(TransformerConfig(**json.loads(config_file.read_text(encoding="utf-8"))))
+        tensors, _ = read_tensors(model_file)
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+        raise ValueError(f"{model_file.parent} holds no translator, or a damaged one: {error}") from error
+    expected = {name: tuple(tensor.shape) for name, tensor in tied(model).items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if expected != found:
+        name = min(set(expected.items()) ^ set(found.items()))[0]
+        raise ValueError(
+            f"{model_file}: tensor {name} has shape {found.get(name, 'none')}; config.json asks for {expected.get(name, 'none')}"
+        )
+    for name, parameter in tied(model).items():
+        parameter.data = tensors[name].to(parameter.dtype)
+    return Translator(model.eval(), ByteBPE.load(tokenizer_file))
