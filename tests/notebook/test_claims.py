@@ -1,11 +1,21 @@
 """Claims: bounds, text, what is emitted."""
 
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 from IPython.utils.capture import capture_output
 
-from llmbook.notebook import Claim, claim
+from llmbook.notebook import Claim, Recorded, claim
 from llmbook.notebook.claims import format_result
-from llmbook.receipts import CLAIM_TYPE, Result
+from llmbook.receipts import CLAIM_TYPE, Receipt, Result
+
+RECEIPT = Receipt(
+    run="heads", seed=0, configs={"1 head": {}}, metrics={"1 head": {"loss": 0.5, "by length": [1.0, 2.0]}},
+    curves={"1 head": [3.0, 2.0]}, fingerprint="0", command="", commit="", versions={}, cpu="", threads=1, load=0.1,
+    data={}, weights={}, seconds=90.0, peak_mb=1, finished="2026-01-01",
+)  # fmt: skip
 
 
 def emitted(*args: object, **kwargs: object) -> dict:
@@ -77,5 +87,19 @@ def test_a_claim_that_could_not_fail_or_has_no_point_is_refused():
         claim("1.2.1/x", 1.0)
     with pytest.raises(ValueError, match="expected a point and a name"):
         claim("accuracy", 1.0, at_least=0.0)
-    with pytest.raises(ValueError, match="has no values"):
+    with pytest.raises(ValueError, match=r"needs one value, or one a seed; got an array of shape \(0,\)"):
         claim("1.2.1/x", [], at_least=0.0)
+
+
+def test_a_claim_from_a_recorded_run_says_which():
+    run = Recorded("heads", Path("heads.py"), (RECEIPT, replace(RECEIPT, seed=1)))
+    data = emitted("1.2.3/x", run.metric("1 head", "loss") - 1, at_most=0.0, run=run)
+    assert data["recorded"] == {"run": "heads", "seeds": 2, "minutes": 3.0}
+    assert data["values"] == [-0.5, -0.5]
+    assert emitted("1.2.3/x", 1.0, at_least=0.0)["recorded"] is None
+
+
+@pytest.mark.messages
+def test_a_matrix_is_no_claim():
+    with pytest.raises(ValueError, match=r"one value, or one a seed; got an array of shape \(2, 2\)"):
+        claim("1.2.3/x", np.zeros((2, 2)), at_least=0)

@@ -3,13 +3,22 @@
 import sys
 from itertools import zip_longest
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.metrics.bleu import _get_tokenizer
+from sacrebleu.significance import _bootstrap_resample
 
-from llmbook.evaluation import corpus_bleu, corpus_chrf
+from llmbook.evaluation import (
+    bleu_metric,
+    bleu_statistics,
+    bootstrap_difference,
+    bootstrap_score,
+    corpus_bleu,
+    corpus_chrf,
+)
 from llmbook.evaluation.bleu_tokenizers import TOKENIZERS
 
 # Pieces on which the rules turn; any other character comes from st.text.
@@ -116,6 +125,40 @@ def test_references_are_one_list_a_hypothesis_against_sacrebleu_s_transposed_one
     assert BLEU().corpus_score(HYPOTHESES, REFERENCES).score < score - 10
     assert corpus_bleu(HYPOTHESES, transposed(REFERENCES)).score < score - 10
     assert corpus_chrf(HYPOTHESES, transposed(REFERENCES)) < corpus_chrf(HYPOTHESES, REFERENCES) - 10
+
+
+def sentences(seed: int, wrong: float) -> tuple[list[str], list[list[str]]]:
+    """60 references, and hypotheses in which a share of the words is another."""
+    words, rng = list("abcdefghijkl"), np.random.default_rng(seed)
+    references = [rng.choice(words, size=rng.integers(4, 15)).tolist() for _ in range(60)]
+    hypotheses = [[word if rng.random() > wrong else str(rng.choice(words)) for word in text] for text in references]
+    return list(map(" ".join, hypotheses)), [[" ".join(text)] for text in references]
+
+
+def test_the_bootstrap_s_intervals():
+    """Other draws, so other ends: the 2.5th percentile of 4,000 normal draws is off by σ √(0.025 · 0.975 / 4000) / φ(1.96) = 0.042 σ, that
+    of two independent sets by 0.06 σ; four times that is allowed.
+    """
+    num_samples, metric = 4000, BLEU()
+    systems, theirs = [], []
+    for wrong in (0.1, 0.3):
+        hypotheses, references = sentences(0, wrong)
+        statistics = metric._extract_corpus_statistics(hypotheses, transposed(references))
+        assert bleu_statistics(hypotheses, references).tolist() == [
+            [system, reference, *counts] for system, reference, *counts in statistics
+        ]
+        scores = _bootstrap_resample(statistics, metric, num_samples)[1]
+        systems.append(hypotheses)
+        theirs.append(np.array([score.score for score in scores]))
+    options = {"metric": bleu_metric(), "num_samples": num_samples, "seed": 0}
+    ours = [bootstrap_score(hypotheses, references, **options) for hypotheses in systems]
+    # sacrebleu's generator starts alike for each system: its samples are paired too.
+    for found, samples in [
+        *zip(ours, theirs, strict=True),
+        (bootstrap_difference(*systems, references, **options), theirs[0] - theirs[1]),
+    ]:
+        expected = np.percentile(samples, [2.5, 97.5])
+        assert [found.low, found.high] == pytest.approx(expected.tolist(), abs=0.24 * samples.std())
 
 
 @pytest.mark.messages

@@ -27,8 +27,9 @@ WORDS = {
         "claim": "论断",
         "intro": "正文里的实验数字都来自运行。下表列出本章的每一条论断：取值与区间、它须守住的界，"
         "以及来自本章的执行（实时）还是存档的运行。",
-        "live": "实时",
-        "recorded": "存档",
+        "live": "实时，n = {n}",
+        "recorded": "存档 {run}，n = {n}，全部种子共 {minutes:.0f} 分钟",
+        "stale": "，此后代码或数据有改动",
         "holds": "成立",
         "fails": "不成立",
         "differs": "此处不同",
@@ -41,8 +42,9 @@ WORDS = {
         "intro": "Every experimental number in the text comes from a run. The table lists each claim of this chapter: "
         "its value and interval, the bound it has to keep, and whether it comes from the chapter's own execution (live) "
         "or from a recorded run.",
-        "live": "live",
-        "recorded": "recorded",
+        "live": "live, n = {n}",
+        "recorded": "recorded: {run}, n = {n}, {minutes:.0f} min for all seeds",
+        "stale": "; code or data have changed since",
         "holds": "holds",
         "fails": "fails",
         "differs": "differs here",
@@ -156,7 +158,7 @@ def claims_table(facts: dict[str, Any], labels: frozenset[str]) -> str:
         point, _, name = claim["id"].partition("/")
         label = "point-" + point.replace(".", "-")
         what = (claim.get("what") or {}).get(facts["lang"], "")
-        source = words[claim["kind"]] + (f"，n = {claim['n']}" if facts["lang"] == "zh" else f", n = {claim['n']}")
+        source = origin(claim, words)
         result = "differs" if claim.get("differs") else "holds" if claim["holds"] else "fails"
         rows.append(
             (
@@ -172,6 +174,15 @@ def claims_table(facts: dict[str, Any], labels: frozenset[str]) -> str:
     return (
         f"(claims-{facts['chapter']})=\n# {words['claims']}\n\n{words['intro']}\n\n{table if facts['claims'] else ''}\n"
     )
+
+
+def origin(claim: dict[str, Any], words: dict[str, str]) -> str:
+    """Where a claim's values come from: the chapter's own execution, or a recorded run with its minutes."""
+    recorded = claim.get("recorded")
+    if not recorded:
+        return words["live"].format(n=claim["n"])
+    text = words["recorded"].format(n=claim["n"], **{**recorded, "run": f"`{recorded['run']}`"})
+    return text + (words["stale"] if claim.get("stale") else "")
 
 
 def _cell(text: str) -> str:

@@ -4,6 +4,7 @@ Book: §0
 """
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -81,7 +82,8 @@ def claim_rows(source: Source, execution: Execution) -> list[dict]:
                     "id": claim["id"],
                     "text": shown["text"],
                     "bound": shown["bound"],
-                    "kind": "live",
+                    "recorded": claim["recorded"],
+                    "stale": claim["recorded"] is not None and is_stale(claim["recorded"]["run"]),
                     "n": len(shown["values"]),
                     "holds": claim["holds"],
                     "differs": complaint is not None,
@@ -89,6 +91,14 @@ def claim_rows(source: Source, execution: Execution) -> list[dict]:
                 }
             )
     return rows
+
+
+@cache
+def is_stale(run: str) -> bool:
+    """Whether something that a recorded run depends on has changed since its receipts were made."""
+    from llmbook.course.runs import load_run, state  # brings torch
+
+    return state(load_run(paths.chapters_dir() / "runs" / f"{run}.py")) != "fresh"
 
 
 def part_of(source: Source, name: str) -> Source:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
+import numpy as np
+from jaxtyping import Int
+
 from llmbook.evaluation.bleu_tokenizers import TOKENIZERS
 
 MAX_ORDER = 4
@@ -41,7 +44,7 @@ def corpus_bleu(
     as in the one reference that has it most often (section 2.1); numerators and denominators are summed over the corpus before they are
     divided. c is the length of all hypotheses, r the sum of the reference lengths closest to each, the shorter of two equally close.
 
-    Leaves out: confidence intervals, lower case, tokenizers that need a dictionary or a model (Japanese, Korean, sentencepiece).
+    Leaves out: lower case, tokenizers that need a dictionary or a model (Japanese, Korean, sentencepiece).
 
     Args:
         hypotheses: one text a sentence.
@@ -56,29 +59,52 @@ def corpus_bleu(
         ValueError: no hypothesis, other than one list of references for each, an empty one, a string in place of a list or the reverse, an
             unknown tokenizer or smoothing, a value that is negative or not finite.
     """
-    check_corpus(hypotheses, references)
-    for name, value, known in (("tokenize", tokenize, TOKENIZERS), ("smoothing", smoothing, SMOOTHING_VALUES)):
-        if value not in known:
-            raise ValueError(f"{name} is {value!r}; expected one of {', '.join(known)}")
-    if smoothing_value is None:
-        smoothing_value = SMOOTHING_VALUES[smoothing]
-    elif not 0 <= smoothing_value < math.inf:
-        raise ValueError(f"smoothing_value must be finite and not negative; got {smoothing_value}")
+    require_smoothing(smoothing, smoothing_value)
+    statistics = bleu_statistics(hypotheses, references, tokenize=tokenize)
+    return bleu_from_statistics(statistics.sum(axis=0), smoothing=smoothing, smoothing_value=smoothing_value)
 
+
+def bleu_statistics(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, tokenize: str = "13a"
+) -> Int[np.ndarray, "sentences 10"]:
+    """What BLEU needs to know of each sentence: c, r, the matches of order 1 … 4, the n-grams of order 1 … 4.
+
+    Their sum over a corpus, or over a sample of its sentences, gives the score.
+
+    Raises:
+        ValueError: as `corpus_bleu`.
+    """
+    check_corpus(hypotheses, references)
+    if tokenize not in TOKENIZERS:
+        raise ValueError(f"tokenize is {tokenize!r}; expected one of {', '.join(TOKENIZERS)}")
     split = TOKENIZERS[tokenize]
-    matches, totals = [0] * MAX_ORDER, [0] * MAX_ORDER
-    hypothesis_length = reference_length = 0
+    rows = []
     for hypothesis, texts in zip(hypotheses, references, strict=True):
         words, alternatives = split(hypothesis), [split(text) for text in texts]
-        hypothesis_length += len(words)
-        reference_length += min(map(len, alternatives), key=lambda length: (abs(length - len(words)), length))
+        closest = min(map(len, alternatives), key=lambda length: (abs(length - len(words)), length))
+        matches, totals = [], []
         for n in range(1, MAX_ORDER + 1):
             counts = count_ngrams(words, n)
             highest = reduce(or_, (count_ngrams(alternative, n) for alternative in alternatives))
-            matches[n - 1] += (counts & highest).total()
-            totals[n - 1] += counts.total()
+            matches.append((counts & highest).total())
+            totals.append(counts.total())
+        rows.append([len(words), closest, *matches, *totals])
+    return np.array(rows)
 
-    precisions = smoothed_precisions(matches, totals, smoothing, smoothing_value)
+
+def bleu_from_statistics(
+    summed: Int[np.ndarray, "10"], *, smoothing: str = "exp", smoothing_value: float | int | None = None
+) -> BLEU:
+    """The score from the sum of `bleu_statistics` over sentences.
+
+    Raises:
+        ValueError: as `corpus_bleu`.
+    """
+    require_smoothing(smoothing, smoothing_value)
+    if smoothing_value is None:
+        smoothing_value = SMOOTHING_VALUES[smoothing]
+    hypothesis_length, reference_length, *counts = summed.tolist()
+    precisions = smoothed_precisions(counts[:MAX_ORDER], counts[MAX_ORDER:], smoothing, smoothing_value)
     penalty = brevity_penalty(hypothesis_length, reference_length)
     mean_log = sum(math.log(p) for p in precisions) / MAX_ORDER if all(precisions) else -math.inf
     return BLEU(
@@ -117,6 +143,14 @@ def brevity_penalty(hypothesis_length: int, reference_length: int) -> float:
     if hypothesis_length >= reference_length:
         return 1.0
     return math.exp(1 - reference_length / hypothesis_length) if hypothesis_length else 0.0
+
+
+def require_smoothing(smoothing: str, value: float | int | None) -> None:
+    """Raises ValueError unless the smoothing is known and its value, where given, finite and not negative."""
+    if smoothing not in SMOOTHING_VALUES:
+        raise ValueError(f"smoothing is {smoothing!r}; expected one of {', '.join(SMOOTHING_VALUES)}")
+    if value is not None and not 0 <= value < math.inf:
+        raise ValueError(f"smoothing_value must be finite and not negative; got {value}")
 
 
 def check_corpus(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:

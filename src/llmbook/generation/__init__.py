@@ -1,5 +1,7 @@
 """From a trained model to text."""
 
+from llmbook.generation.beam_search import Beams, beam_search
 from llmbook.generation.generate import LanguageModel, generate
+from llmbook.generation.translator import Translator, load_translator, save_translator
 
-__all__ = ["LanguageModel", "generate"]
+__all__ = ["Beams", "LanguageModel", "Translator", "beam_search", "generate", "load_translator", "save_translator"]

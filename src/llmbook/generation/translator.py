@@ -5,15 +5,18 @@ Book: §1.2.1
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from llmbook.data import vendored
 from llmbook.data.translation_batches import BOS, EOS, collate_ids
+from llmbook.generation.beam_search import beam_search
 from llmbook.generation.generate import generate
 from llmbook.models import Transformer, TransformerConfig
 from llmbook.tokenizers import ByteBPE
@@ -26,14 +29,26 @@ SENTENCE_ENDS, COMMAS = r"(?<=[。！？；!?;\n])", r"(?<=[，、：,:])"
 
 @dataclass(frozen=True)
 class Translator:
-    """Chinese to English, greedily."""
+    """Chinese to English."""
 
     model: Transformer
     tokenizer: ByteBPE
 
     @torch.no_grad()
-    def translate(self, texts: Sequence[str], *, batch_size: int = 64, use_cache: bool = True) -> list[str]:
+    def translate(
+        self,
+        texts: Sequence[str],
+        *,
+        num_beams: int = 1,
+        length_penalty: float | int = 1.0,
+        batch_size: int = 64,
+        use_cache: bool = True,
+    ) -> list[str]:
         """The translation of each text. One that is too long for the model is translated sentence by sentence.
+
+        Args:
+            num_beams: 1 is greedy; more is a beam search, with this length_penalty.
+            use_cache: False computes the whole prefix again for each token, with the same outcome; greedy only.
 
         Raises:
             ValueError: one string in place of a list, a text without Chinese characters, or one that cannot be cut into pieces.
@@ -46,19 +61,25 @@ class Translator:
         done: dict[int, str] = {}
         for start in range(0, len(flat), batch_size):
             rows = by_length[start : start + batch_size]
-            done |= dict(zip(rows, self.write([flat[row] for row in rows], use_cache=use_cache), strict=True))
+            sources = [flat[row] for row in rows]
+            if num_beams == 1:
+                written = self.write(sources, partial(generate, temperature=0.0, use_cache=use_cache))
+            else:
+                search = partial(beam_search, num_beams=num_beams, length_penalty=length_penalty)
+                written = self.write(
+                    sources, lambda *args, search=search, **kwargs: search(*args, **kwargs).token_ids[:, 0]
+                )
+            done |= dict(zip(rows, written, strict=True))
         translated = iter(done[index] for index in range(len(flat)))
         return [" ".join(next(translated) for _ in several) for several in pieces]
 
-    def write(self, sources: list[list[int]], *, use_cache: bool) -> list[str]:
+    def write(self, sources: list[list[int]], decode: Callable[..., Tensor]) -> list[str]:
         """What the model writes for one batch of ids."""
         bos, eos = self.tokenizer.special_ids[BOS], self.tokenizer.special_ids[EOS]
         batch = collate_ids([(source, [eos]) for source in sources], self.tokenizer)
         decoder = self.model.conditioned(batch.source_ids, source_mask=batch.source_mask)
         begin = torch.full_like(batch.source_ids[:, :1], bos)
-        ids = generate(
-            decoder, begin, max_new_tokens=LONGEST, temperature=0.0, eos_id=eos, use_cache=use_cache
-        )[:, 1:].tolist()  # fmt: skip
+        ids = decode(decoder, begin, max_new_tokens=LONGEST, eos_id=eos)[:, 1:].tolist()
         return [self.tokenizer.decode(row[: row.index(eos)] if eos in row else row) for row in ids]
 
     def pieces(self, text: str) -> list[list[int]]:
@@ -92,7 +113,7 @@ def save_translator(folder: Path, model: Transformer, tokenizer: ByteBPE) -> Non
     tokenizer.save(folder / "tokenizer.json")
 
 
-def tied(model: Transformer) -> dict[str, torch.Tensor]:
+def tied(model: Transformer) -> dict[str, Tensor]:
     """The model's tensors, the embedding that it uses three times once."""
     return dict(model.named_parameters())
 

@@ -9,9 +9,12 @@ Book: §1.2.1
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
+import numpy as np
 from IPython.display import display
 
+from llmbook.notebook.recorded import Recorded
 from llmbook.receipts import CLAIM_TYPE, Result
 
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -28,6 +31,7 @@ class Claim:
     at_most: float | None = None
     equals: float | None = None
     tolerance: float | None = None
+    recorded: dict[str, Any] | None = None
 
     @property
     def result(self) -> Result:
@@ -86,13 +90,14 @@ def format_result(result: Result) -> str:
 
 def claim(
     claim_id: str,
-    values: float | Sequence[float],
+    values: float | Sequence[float] | np.ndarray,
     *,
     at_least: float | None = None,
     at_most: float | None = None,
     equals: float | None = None,
     tolerance: float | None = None,
     unit: str = "",
+    run: Recorded | None = None,
 ) -> None:
     """States that a measured value keeps its bound; the cell's output carries value, interval, unit.
 
@@ -102,19 +107,21 @@ def claim(
         at_least, at_most, equals: the bound; at least one is needed, else the claim could not fail.
         tolerance: how far the mean may lie from `equals`; without `equals`, how far from the stored value in a later run.
         unit: "%", "×", or a unit that both languages write alike.
+        run: the recorded run that the values come from; without one they come from this notebook.
 
     Raises:
-        ValueError: no value, no bound, or an id without a point.
+        ValueError: no value, more than one dimension, no bound, or an id without a point.
     """
     point, _, name = claim_id.partition("/")
     if point.count(".") != 2 or not name:
         raise ValueError(f"claim id {claim_id!r}: expected a point and a name, such as '1.2.2/score-variance'")
     if at_least is None and at_most is None and equals is None:
         raise ValueError(f"claim {claim_id!r} has no bound; give at_least, at_most or equals")
-    numbers = tuple(float(value) for value in (values if isinstance(values, Sequence) else [values]))
-    if not numbers:
-        raise ValueError(f"claim {claim_id!r} has no values")
-    made = Claim(claim_id, numbers, unit, at_least, at_most, equals, tolerance)
+    array = np.atleast_1d(np.asarray(values, dtype=float))
+    if array.ndim != 1 or not array.size:
+        raise ValueError(f"claim {claim_id!r} needs one value, or one a seed; got an array of shape {array.shape}")
+    source = None if run is None else {"run": run.name, "seeds": len(run.seeds), "minutes": round(run.minutes, 1)}
+    made = Claim(claim_id, tuple(array.tolist()), unit, at_least, at_most, equals, tolerance, source)
     display(made.bundle(), raw=True)
 
 

@@ -1,0 +1,146 @@
+"""Beam search: the likeliest continuations, looked for along several at once.
+
+Book: §1.2.1
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from llmbook.generation.generate import LanguageModel
+
+
+@dataclass(frozen=True)
+class Beams:
+    """The hypotheses of each prompt, best first: the prompt and what follows, filled up with `eos_id`, and their scores."""
+
+    token_ids: Int[Tensor, "batch num_beams total"]
+    scores: Float[Tensor, "batch num_beams"]
+
+
+@torch.no_grad()
+def beam_search(
+    model: LanguageModel,
+    token_ids: Int[Tensor, "batch prompt"],
+    *,
+    num_beams: int,
+    max_new_tokens: int,
+    eos_id: int | None = None,
+    length_penalty: float | int = 1.0,
+) -> Beams:
+    """The best `num_beams` continuations y of each prompt that the search meets, by score(y) = Σₜ log p(yₜ | y₍<ₜ₎) / |y|^length_penalty.
+
+    |y| counts the new tokens, the end too. Each step extends the `num_beams` live hypotheses by every token and looks at the best
+    2 · `num_beams` by Σ log p: those among the first half that end are kept, the best of those that do not end live on (Sutskever et al.
+    2014, section 3.2; the normalization by length is Wu et al. 2016, section 7, with a plainer divisor). With one beam only the best is
+    looked at, which is greedy decoding.
+
+    It stops when no live hypothesis can come among the kept ones. log p ≤ 0, so a sum never rises: with a positive penalty S becomes at
+    best S / max_new_tokens^length_penalty, otherwise S / |y|^length_penalty with the present |y|. At `max_new_tokens` what lives is kept.
+
+    Put the model into `eval()` first. The model's cache needs `reorder(rows)`.
+
+    Leaves out: padded prompts, diverse beams, reading the prompt once for all of its beams.
+
+    Args:
+        max_new_tokens: the greatest |y|.
+        eos_id: ends a hypothesis.
+        length_penalty: 0 compares sums, 1 means; greater ones prefer longer hypotheses.
+
+    Returns:
+        For each prompt `num_beams` hypotheses. Where fewer exist, the last have the score −∞.
+
+    Raises:
+        ValueError: an empty prompt, num_beams or max_new_tokens below 1, more beams than there are sequences, an eos_id outside the
+            vocabulary, a length_penalty that is not finite, logits from which no probability follows.
+    """
+    if token_ids.ndim != 2 or 0 in token_ids.shape:
+        raise ValueError(f"a prompt needs at least one token; got token_ids of shape {tuple(token_ids.shape)}")
+    if num_beams < 1 or max_new_tokens < 1 or not math.isfinite(length_penalty):
+        raise ValueError(
+            f"expected num_beams >= 1, max_new_tokens >= 1 and a finite length_penalty; "
+            f"got num_beams {num_beams}, max_new_tokens {max_new_tokens}, length_penalty {length_penalty}"
+        )
+
+    batch = len(token_ids)
+    first_row = num_beams * torch.arange(batch, device=token_ids.device)[:, None]
+    cache = model.make_cache(batch * num_beams)
+    live_ids = kept_ids = repeat(token_ids, "b t -> b k t", k=num_beams)
+    new_ids = rearrange(live_ids, "b k t -> (b k) t")
+    sums = None
+    for length in range(1, max_new_tokens + 1):
+        log_probs = rearrange(next_log_probs(model, new_ids, cache), "(b k) v -> b k v", k=num_beams)
+        vocab_size = log_probs.shape[-1]
+        if sums is None:
+            require_sizes(vocab_size, num_beams, max_new_tokens, eos_id)
+            sums = log_probs.new_full((batch, num_beams), -math.inf)
+            kept_scores = sums.clone()
+            sums[:, 0] = 0.0  # the beams of a prompt are still the same: one of them counts
+
+        candidates = rearrange(sums[:, :, None] + log_probs, "b k v -> b (k v)")
+        looked_at = 1 if num_beams == 1 else min(2 * num_beams, num_beams * vocab_size)
+        sums, index = candidates.topk(looked_at)
+        parent, token = index // vocab_size, index % vocab_size
+        ids = torch.cat([pick(live_ids, parent), token[:, :, None]], dim=2)
+        ended = torch.zeros_like(token, dtype=torch.bool) if eos_id is None else token == eos_id
+
+        scores = (sums / length**length_penalty).masked_fill(~ended, -math.inf)
+        kept_ids = F.pad(kept_ids, (0, 1), value=eos_id or 0)
+        kept_scores, kept_ids = best(kept_scores, kept_ids, scores[:, :num_beams], ids[:, :num_beams])
+        sums, order = sums.masked_fill(ended, -math.inf).topk(num_beams)
+        live_ids = pick(ids, order)
+
+        greatest_length = max_new_tokens if length_penalty > 0 else length
+        if (sums[:, 0] / greatest_length**length_penalty <= kept_scores[:, -1]).all():
+            break
+        cache.reorder(rearrange(first_row + parent.gather(1, order), "b k -> (b k)"))
+        new_ids = rearrange(live_ids[:, :, -1:], "b k t -> (b k) t")
+    kept_scores, kept_ids = best(kept_scores, kept_ids, sums / length**length_penalty, live_ids)
+    return Beams(token_ids=kept_ids, scores=kept_scores)
+
+
+def next_log_probs(
+    model: LanguageModel, new_ids: Int[Tensor, "rows new"], cache: object
+) -> Float[Tensor, "rows vocab"]:
+    """log p of each token that may come next.
+
+    Raises:
+        ValueError: logits with NaN or +∞, or −∞ alone.
+    """
+    log_probs = model.forward(new_ids, cache=cache)[:, -1].log_softmax(dim=-1)
+    if log_probs.isnan().any():
+        row = log_probs.isnan().any(dim=-1).nonzero()[0].item()
+        raise ValueError(f"the model's logits must be finite or -inf, not all -inf; row {row} gives NaN probabilities")
+    return log_probs
+
+
+def require_sizes(vocab_size: int, num_beams: int, max_new_tokens: int, eos_id: int | None) -> None:
+    """Raises ValueError for more beams than sequences, or an end that the vocabulary does not have."""
+    if num_beams > vocab_size**max_new_tokens:
+        raise ValueError(
+            f"num_beams is {num_beams}; {vocab_size} tokens make {vocab_size**max_new_tokens} sequences of length {max_new_tokens}"
+        )
+    if eos_id is not None and not 0 <= eos_id < vocab_size:
+        raise ValueError(f"eos_id is {eos_id}; expected 0 <= eos_id < vocab_size = {vocab_size}")
+
+
+def pick(token_ids: Int[Tensor, "batch some total"], which: Int[Tensor, "batch k"]) -> Int[Tensor, "batch k total"]:
+    """Of each prompt the hypotheses with these indices."""
+    return token_ids.gather(1, repeat(which, "b k -> b k t", t=token_ids.shape[2]))
+
+
+def best(
+    scores: Float[Tensor, "batch k"],
+    token_ids: Int[Tensor, "batch k total"],
+    other_scores: Float[Tensor, "batch n"],
+    other_ids: Int[Tensor, "batch n total"],
+) -> tuple[Float[Tensor, "batch k"], Int[Tensor, "batch k total"]]:
+    """The k best of both, best first; of equals, those that stand first."""
+    both = torch.cat([scores, other_scores], dim=1).sort(dim=1, descending=True, stable=True)
+    k = scores.shape[1]
+    return both.values[:, :k], pick(torch.cat([token_ids, other_ids], dim=1), both.indices[:, :k])
