@@ -11,12 +11,10 @@ import numpy as np
 import torch
 from einops import rearrange
 
-from llmbook.data import Batch, translation_pairs
-from llmbook.data.translation_batches import collate_ids
+from llmbook.data import Batch, collate_ids, translation_pairs
 from llmbook.evaluation import corpus_bleu
-from llmbook.generation.translator import load_translator
-from llmbook.models import Transformer, attention_maps
-from llmbook.models.head_removal import without_head
+from llmbook.generation import load_translator
+from llmbook.models import Transformer, attention_maps, without_head
 from llmbook.nn import MultiHeadAttention, causal_mask
 
 

@@ -8,10 +8,15 @@ Book: §1.2.1
 from dataclasses import dataclass
 from functools import cache
 
-from llmbook.data import TranslationPair, translation_pairs
-from llmbook.data.translation_mixture import everyday_pairs, translation_mixture
-from llmbook.evaluation import TranslationMemory, bleu_metric, bootstrap_difference, bootstrap_score
-from llmbook.evaluation import corpus_bleu, corpus_chrf
+from llmbook.data import TranslationPair, everyday_pairs, translation_mixture, translation_pairs
+from llmbook.evaluation import (
+    TranslationMemory,
+    bleu_metric,
+    bootstrap_difference,
+    bootstrap_score,
+    corpus_bleu,
+    corpus_chrf,
+)
 from llmbook.generation import load_translator
 
 

@@ -185,6 +185,18 @@ def run(
         typer.echo("\n".join([f"{one.name}: {runs.state(one)}", *lines]))
 
 
+@app.command()
+def translate(
+    texts: Annotated[list[str], typer.Argument(help="Chinese texts")],
+    beams: Annotated[int, typer.Option(min=1, help="1 is greedy decoding")] = 4,
+) -> None:
+    """Translate Chinese into English with the book's translator, one line a text."""
+    from llmbook.generation import load_translator
+
+    for written in load_translator().translate(texts, num_beams=beams):
+        typer.echo(written)
+
+
 @app.command("runs")
 def list_runs() -> None:
     """Show the recorded runs: seeds, minutes, and whether what they depend on has changed since."""

@@ -167,9 +167,9 @@ def test_killed_at_any_step_it_goes_on_to_the_same_result_bit_for_bit(tmp_path: 
 def test_what_is_no_run_is_named(tmp_path: Path):
     with pytest.raises(ValueError, match="no recorded run 'absent'; there are"):
         runs.load_run(tmp_path / "absent.py")
-    with pytest.raises(ValueError, match="toy.py is no recorded run: it has no SEEDS, evaluate"):
+    with pytest.raises(ValueError, match=r"toy\.py is no recorded run: it has no SEEDS, evaluate"):
         toy(tmp_path, TOY.replace("SEEDS", "SOWN").replace("def evaluate", "def judge"))
-    with pytest.raises(ValueError, match="reads absent.txt, which data/MANIFEST.toml does not have"):
+    with pytest.raises(ValueError, match=r"reads absent\.txt, which data/MANIFEST\.toml does not have"):
         runs.data_hashes(toy(tmp_path, TOY.replace("hsk/sentences.jsonl.gz", "absent.txt")))
     twice = TOY.replace(
         "    return model.eval()", "    fit(model, batches, loss=loss, optimizer=optimizer, max_steps=60, seed=1)\n" * 2

@@ -51,6 +51,8 @@ BIG = {"d_model": 1024, "num_heads": 16}
         ({"source_vocab_size": 37_000}, 63_082_496 + 37_000 * 512),
         ({"source_vocab_size": 30_000, "tie_embeddings": False}, 63_082_496 + (30_000 + 37_000) * 512),
         ({"d_ff": 1024}, 63_082_496 - 12 * (2 * 512 + 1) * 1024),
+        ({"positions": "learned"}, 63_082_496 + 512 * 512),
+        ({"positions": "none"}, 63_082_496),
     ],
 )
 def test_parameter_counts_at_the_papers_sizes(changes, expected):
@@ -98,6 +100,32 @@ def test_written_out():
     expected = model.decoder_norm(y) @ model.target_embedding.weight.T
     close(model(source, target), expected)
     close(model.decode(target, memory), expected)
+
+
+def test_without_positions_the_encoder_only_permutes_and_the_target_order_still_counts_through_the_mask():
+    model, source, target, order = build(positions="none"), ids(2, 5), ids(2, 4, seed=1), torch.tensor([3, 0, 4, 1, 2])
+    close(model.encode(source[:, order]), model.encode(source)[:, order])
+    close(model(source[:, order], target), model(source, target))
+    embedded = model.embed(source, model.source_embedding, torch.arange(5).expand(2, -1))
+    assert torch.equal(embedded, model.source_embedding.weight[source] * 4)
+    # Causality alone tells the decoder how much precedes a token, but the last one sees a set.
+    swapped, logits = model(source, target[:, [1, 0, 2, 3]]), model(source, target)
+    assert (swapped - logits)[:, 0].abs().max() > 1e-3
+    one = build(positions="none", num_layers=1)
+    close(one(source, target[:, [1, 0, 2, 3]])[:, -1], one(source, target)[:, -1])
+
+
+def test_learned_positions_are_rows_of_one_table_for_both_sides():
+    model, source, target = build(positions="learned"), ids(2, 5), ids(2, 4, seed=1)
+    table, fixed = model.positions.rows, build()
+    assert table.shape == (12, 16)
+    assert "positions.rows" in model.state_dict()
+    others = {name: value for name, value in model.state_dict().items() if not name.startswith("positions.")}
+    fixed.load_state_dict(others)
+    fixed.positions = table.detach()
+    close(fixed(source, target), model(source, target))
+    model(source, target).square().sum().backward()
+    assert (table.grad.abs().sum(dim=1) > 0).tolist() == [True] * 5 + [False] * 7
 
 
 def test_post_norm_ends_in_no_further_norm():
@@ -247,6 +275,29 @@ def test_a_reordered_cache_goes_on_from_the_other_rows():
     assert (expected - model(source, target))[0, 4:].abs().max() > 1e-3
 
 
+def test_a_source_may_have_several_rows_of_the_target():
+    model, source, target = build(), ids(2, 5), ids(6, 4, seed=1)
+    source_mask = torch.tensor([[True] * 5, [True, True, True, False, False]])
+    decoder = model.conditioned(source, source_mask=source_mask)
+    expected = model(source.repeat_interleave(3, dim=0), target, source_mask=source_mask.repeat_interleave(3, dim=0))
+    close(decoder(target), expected)
+    cache = decoder.make_cache(6)
+    close(torch.cat([decoder(part, cache=cache) for part in target.split(2, dim=1)], dim=1), expected)
+    close(decoder(target[:2]), model(source, target[:2], source_mask=source_mask))
+
+
+def test_keys_and_values_of_the_memory_are_computed_once(monkeypatch):
+    model, target = build(), ids(2, 4, seed=1)
+    decoder = model.conditioned(ids(2, 5))
+    for block in model.decoder:
+        monkeypatch.setattr(block.cross_attention.key, "forward", None)  # calling it would fail
+        monkeypatch.setattr(block.cross_attention.value, "forward", None)
+    cache = decoder.make_cache(2)
+    stepwise = torch.cat([decoder(part, cache=cache) for part in target.split(1, dim=1)], dim=1)
+    monkeypatch.undo()
+    close(stepwise, model(ids(2, 5), target))
+
+
 def test_empty_and_single():
     model = build()
     for batch, sources, targets in ((2, 3, 0), (2, 0, 3), (0, 3, 3), (1, 1, 1), (2, 0, 0)):
@@ -356,6 +407,8 @@ def test_configs_that_cannot_be_are_named():
         build(dropout=-0.1)
     with pytest.raises(ValueError, match=r"norm_eps is 0\.0; expected norm_eps > 0"):
         build(norm_eps=0.0)
+    with pytest.raises(ValueError, match=r"positions is 'rotary'; expected one of \('sinusoidal', 'learned', 'none'\)"):
+        config(positions="rotary")
 
 
 @pytest.mark.messages
@@ -394,6 +447,8 @@ def test_mistakes_of_the_two_halves_are_named():
     with pytest.raises(ValueError, match=r"context has shape \[2, 5, 8\]; expected \[batch, length, d_model = 16\]"):
         model.decode(target, memory[..., :8])
     decoder = model.conditioned(source)
+    with pytest.raises(ValueError, match="memory has 2 rows, target_ids 3; expected as many"):
+        decoder(ids(3, 4))
     with pytest.raises(ValueError, match="the cache was made for a batch of 3; got 2 rows"):
         decoder(target, cache=decoder.make_cache(3))
     cache = decoder.make_cache(2)

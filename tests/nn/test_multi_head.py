@@ -119,6 +119,17 @@ def test_cached_equals_uncached(num_kv_heads, sizes):
     assert cache.key.shape == (2, num_kv_heads, 6, 3)  # a group's keys are kept once
 
 
+@pytest.mark.parametrize("num_kv_heads", [4, 2])
+def test_a_context_may_be_given_as_its_keys_and_values(num_kv_heads):
+    module, x, context = layer(4, num_kv_heads=num_kv_heads), random_inputs(2, 3), random_inputs(2, 5, seed=2)
+    mask = padding_mask(torch.tensor([5, 2]), 5)[:, None, None]
+    known = module.keys_values(context)
+    assert known.key.shape == known.value.shape == (2, num_kv_heads, 5, 3)
+    assert torch.equal(module(x, context=known, mask=mask), module(x, context=context, mask=mask))
+    weights = module.attention_weights(x, context=context)
+    assert torch.equal(module.attention_weights(x, context=known), weights)
+
+
 def test_weights_to_look_at_are_those_of_forward():
     module, x = layer(4, num_kv_heads=2, dropout=0.5).eval(), random_inputs(2, 5)
     options = {"mask": causal_mask(5), "bias": torch.linspace(-1, 1, 25).view(5, 5)}

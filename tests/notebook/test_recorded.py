@@ -50,7 +50,7 @@ def test_show_displays_the_run_s_source(book: Path):
 def test_what_is_not_there_is_named(book: Path):
     with pytest.raises(ValueError, match="no recorded run 'heads'; there are toy"):
         recorded("heads")
-    with pytest.raises(ValueError, match="the run toy has no receipts in .*; make them with `llmbook run toy`"):
+    with pytest.raises(ValueError, match=r"the run toy has no receipts in .*; make them with `llmbook run toy`"):
         recorded("toy")
     write_receipts(paths.runs_dir() / "toy.jsonl", [RECEIPT])
     with pytest.raises(ValueError, match="has no variant 'b'; it has 'a'"):

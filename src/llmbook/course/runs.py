@@ -1,8 +1,8 @@
 """Recorded runs: experiments too long for a notebook, in `chapters/runs`, and the receipts that they leave in `data/runs`.
 
-A run is a module with `CONFIGS` (the variants, by name), `SEEDS`, `DATA` (the vendored files that it reads), `train(config, seed, *, fit)` and
-`evaluate(model, config, *, limit)`; where nothing is trained, it has `measure(config, seed, *, limit)` in their place. One that makes weights
-has `export(model, config, folder)` too.
+A run is a module with `CONFIGS` (the variants, by name), `SEEDS`, `DATA` (the vendored files that it reads), and two functions,
+`train(config, seed, *, fit)` and `evaluate(model, config, *, limit)`; where nothing is trained, `measure(config, seed, *, limit)` stands in
+their place. One that makes weights has `export(model, config, folder)` too.
 
 Book: §1.2.1
 """
@@ -284,7 +284,7 @@ def clean_commit() -> str:
         ValueError: the tree holds changes that are not committed (receipts and weights aside), or is no git checkout.
     """
     git = partial(subprocess.run, cwd=paths.root(), capture_output=True, text=True, check=False)
-    status = git(["git", "status", "--porcelain"])
+    status = git(["git", "status", "--porcelain", "--untracked-files=all"])
     if status.returncode:
         raise ValueError(f"a recorded run names the commit it was made from, and {paths.root()} is no git checkout")
     made_by_runs = ("data/runs/", "data/weights/", "data/MANIFEST.toml")

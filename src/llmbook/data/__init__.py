@@ -15,6 +15,8 @@ from llmbook.data.sentence_pairs import (
     polyphones,
 )
 from llmbook.data.splits import Split, part_of, split_by_document
+from llmbook.data.translation_batches import collate_ids, translation_batches
+from llmbook.data.translation_mixture import everyday_pairs, translation_mixture
 from llmbook.data.translations import TranslationPair, translation_pairs
 
 __all__ = [
@@ -26,7 +28,9 @@ __all__ = [
     "align",
     "batches",
     "collate",
+    "collate_ids",
     "commonest_readings",
+    "everyday_pairs",
     "fetched",
     "load_corpus",
     "load_emoji",
@@ -35,6 +39,8 @@ __all__ = [
     "pinyin_pairs",
     "polyphones",
     "split_by_document",
+    "translation_batches",
+    "translation_mixture",
     "translation_pairs",
     "vendored",
 ]

@@ -3,6 +3,7 @@
 Book: §1.2.1
 """
 
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 
@@ -12,8 +13,10 @@ from torch import Tensor, nn
 
 from llmbook.nn import (
     FeedForward,
+    KeyValue,
     KVCache,
     LayerNorm,
+    LearnedPositions,
     TransformerBlock,
     causal_mask,
     sinusoidal_encoding,
@@ -26,7 +29,8 @@ class TransformerConfig:
 
     `vocab_size` is the target's; without `source_vocab_size` both sides share one vocabulary
     and, if tied, one embedding. `norm_first=False` is the paper's post-norm; pre-norm stacks
-    end in one more norm each. `d_ff` is 4 d_model unless given.
+    end in one more norm each. `d_ff` is 4 d_model unless given. `positions` are "sinusoidal",
+    "learned" (one table serves both sides) or "none" (nothing is added).
     """
 
     vocab_size: int
@@ -41,6 +45,7 @@ class TransformerConfig:
     norm_first: bool = False
     norm_eps: float = 1e-5
     tie_embeddings: bool = True
+    positions: str = "sinusoidal"
 
     def __post_init__(self) -> None:
         given = [
@@ -58,6 +63,9 @@ class TransformerConfig:
             raise ValueError(f"dropout is {self.dropout}; expected 0 <= dropout < 1")
         if self.norm_eps <= 0:
             raise ValueError(f"norm_eps is {self.norm_eps}; expected norm_eps > 0")
+        known = ("sinusoidal", "learned", "none")
+        if self.positions not in known:
+            raise ValueError(f"positions is {self.positions!r}; expected one of {known}")
 
 
 def initialize(model: nn.Module) -> None:
@@ -129,16 +137,16 @@ def require_room(positions: Tensor, max_seq_len: int) -> None:
 class Transformer(nn.Module):
     """p(y_t | y_<t, x) for every t at once: logits = Decoder(y, Encoder(x)) Eᵀ.
 
-    Vaswani et al. 2017, section 3. Both sides add sinusoidal positions to √d_model times the
-    embedding. With tied embeddings E is the target's embedding (section 3.4).
-
-    Leaves out: caching the cross-attention's keys and values, which `conditioned` computes
-    again at every step.
+    Vaswani et al. 2017, section 3. Both sides add positions, sinusoidal unless the config says
+    otherwise, to √d_model times the embedding. With tied embeddings E is the target's
+    embedding (section 3.4).
 
     Raises:
         ValueError: ids that are not integers [batch, tokens] or not in the vocabulary, masks
             of other shapes or not boolean, a sequence longer than max_seq_len.
     """
+
+    positions: Tensor | LearnedPositions
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
@@ -148,8 +156,12 @@ class Transformer(nn.Module):
         if config.source_vocab_size is not None or not config.tie_embeddings:
             source_vocab_size = config.source_vocab_size or config.vocab_size
             self.source_embedding = nn.Embedding(source_vocab_size, d_model)
-        positions = sinusoidal_encoding(config.max_seq_len, d_model)
-        self.register_buffer("positions", positions, persistent=False)
+        if config.positions == "learned":
+            self.positions = LearnedPositions(config.max_seq_len, d_model)
+        else:
+            table = sinusoidal_encoding(config.max_seq_len, d_model)
+            table *= config.positions == "sinusoidal"  # 0 for "none"
+            self.register_buffer("positions", table, persistent=False)
         self.dropout = nn.Dropout(config.dropout)
 
         norm = partial(LayerNorm, eps=config.norm_eps)
@@ -209,10 +221,12 @@ class Transformer(nn.Module):
         source_mask: Bool[Tensor, "batch source"] | None = None,
         target_mask: Bool[Tensor, "batch target"] | None = None,
         cache: KVCache | None = None,
+        contexts: Sequence[KeyValue] | None = None,
     ) -> Float[Tensor, "batch target vocab_size"]:
         """Logits from the target so far and the memory.
 
-        With a cache, target_ids are the new tokens only.
+        With a cache, target_ids are the new tokens only. `contexts`: each layer's keys and
+        values of the memory, where they are known.
         """
         target_mask = real_tokens(target_ids, target_mask, self.config.vocab_size)
         require_memory(memory, source_mask, target_ids)
@@ -225,8 +239,9 @@ class Transformer(nn.Module):
         context_mask = None if source_mask is None else source_mask[:, None, None]
         for i, block in enumerate(self.decoder):
             layer_cache = None if cache is None else cache.layers[i]
+            context = memory if contexts is None else contexts[i]
             x = block(
-                x, context=memory, mask=mask, context_mask=context_mask, cache=layer_cache
+                x, context=context, mask=mask, context_mask=context_mask, cache=layer_cache
             )
         return self.output(self.decoder_norm(x))
 
@@ -239,7 +254,9 @@ class Transformer(nn.Module):
         """√d_model times the embedding, plus the position."""
         require_room(positions, self.config.max_seq_len)
         scaled = embedding(token_ids) * self.config.d_model**0.5
-        return self.dropout(scaled + self.positions[positions])
+        table = self.positions
+        rows = table[positions] if isinstance(table, Tensor) else table(positions)
+        return self.dropout(scaled + rows)
 
     def conditioned(
         self,
@@ -252,11 +269,12 @@ class Transformer(nn.Module):
 
 
 class Conditioned(nn.Module):
-    """The decoder of a Transformer with its memory filled in."""
+    """The decoder with its memory filled in, for one target row a source or n neighbours."""
 
     def __init__(self, model: Transformer, memory: Tensor, source_mask: Tensor | None):
         super().__init__()
         self.model, self.memory, self.source_mask = model, memory, source_mask
+        self.contexts = [block.cross_attention.keys_values(memory) for block in model.decoder]
 
     def forward(
         self,
@@ -265,12 +283,15 @@ class Conditioned(nn.Module):
         token_mask: Bool[Tensor, "batch target"] | None = None,
         cache: KVCache | None = None,
     ) -> Float[Tensor, "batch target vocab_size"]:
+        n = max(1, token_ids.shape[0] // max(1, self.memory.shape[0]))
+        repeat = partial(torch.repeat_interleave, repeats=n, dim=0)
         return self.model.decode(
             token_ids,
-            self.memory,
-            source_mask=self.source_mask,
+            repeat(self.memory),
+            source_mask=None if self.source_mask is None else repeat(self.source_mask),
             target_mask=token_mask,
             cache=cache,
+            contexts=[KeyValue(*map(repeat, context)) for context in self.contexts],
         )
 
     def make_cache(self, batch_size: int) -> KVCache:

@@ -11,12 +11,14 @@ from torch import Tensor, nn
 
 from llmbook.nn.feed_forward import FeedForward
 from llmbook.nn.kv_cache import LayerCache
-from llmbook.nn.multi_head import MultiHeadAttention
+from llmbook.nn.multi_head import KeyValue, MultiHeadAttention
 from llmbook.nn.norms import LayerNorm
 
 
 def require_context(
-    context: Tensor | None, context_mask: Tensor | None, cross_attention: nn.Module | None
+    context: Tensor | KeyValue | None,
+    context_mask: Tensor | None,
+    cross_attention: nn.Module | None,
 ) -> None:
     """Raises ValueError unless a context comes just where there is cross-attention to it."""
     if (context is None) != (cross_attention is None):
@@ -82,7 +84,7 @@ class TransformerBlock(nn.Module):
         self,
         x: Float[Tensor, "batch query d_model"],
         *,
-        context: Float[Tensor, "batch key d_model"] | None = None,
+        context: Float[Tensor, "batch key d_model"] | KeyValue | None = None,
         mask: Bool[Tensor, "..."] | None = None,
         context_mask: Bool[Tensor, "..."] | None = None,
         bias: Float[Tensor, "..."] | None = None,

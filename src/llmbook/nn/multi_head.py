@@ -3,12 +3,21 @@
 Book: §1.2.3
 """
 
+from typing import NamedTuple
+
 from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from llmbook.nn.dot_product import scaled_dot_product_attention
 from llmbook.nn.kv_cache import LayerCache
+
+
+class KeyValue(NamedTuple):
+    """The keys and values of a context by head, computed once to be attended to many times."""
+
+    key: Float[Tensor, "batch kv_heads key head_dim"]
+    value: Float[Tensor, "batch kv_heads key head_dim"]
 
 
 def require_heads(d_model: int, num_heads: int, num_kv_heads: int, dropout: float) -> None:
@@ -24,16 +33,16 @@ def require_heads(d_model: int, num_heads: int, num_kv_heads: int, dropout: floa
 
 
 def require_inputs(
-    x: Tensor, context: Tensor | None, cache: LayerCache | None, d_model: int
+    x: Tensor, context: Tensor | KeyValue | None, cache: LayerCache | None, d_model: int
 ) -> None:
     """Raises ValueError unless each is [batch, length, d_model]; with a cache, x alone."""
     if cache is not None and context is not None:
-        shape = list(context.shape)
+        shape = list((context.key if isinstance(context, KeyValue) else context).shape)
         raise ValueError(
             f"a cache keeps the keys of x itself; got a context too, of shape {shape}"
         )
     for name, given in (("x", x), ("context", context)):
-        if given is not None and (given.ndim != 3 or given.shape[-1] != d_model):
+        if isinstance(given, Tensor) and (given.ndim != 3 or given.shape[-1] != d_model):
             shape = list(given.shape)
             raise ValueError(
                 f"{name} has shape {shape}; expected [batch, length, d_model = {d_model}]"
@@ -84,13 +93,14 @@ class MultiHeadAttention(nn.Module):
         self,
         x: Float[Tensor, "batch query d_model"],
         *,
-        context: Float[Tensor, "batch key d_model"] | None = None,
+        context: Float[Tensor, "batch key d_model"] | KeyValue | None = None,
         mask: Bool[Tensor, "..."] | None = None,
         bias: Float[Tensor, "..."] | None = None,
         cache: LayerCache | None = None,
     ) -> Float[Tensor, "batch query d_model"]:
         """From x to context (or x); mask and bias as in `scaled_dot_product_attention`.
 
+        A context that stays the same may be given as its `keys_values`.
         With a cache, x holds the new positions only; their keys and values are appended to it.
         """
         query, key, value = self.project(x, context, cache)
@@ -104,7 +114,7 @@ class MultiHeadAttention(nn.Module):
         self,
         x: Float[Tensor, "batch query d_model"],
         *,
-        context: Float[Tensor, "batch key d_model"] | None = None,
+        context: Float[Tensor, "batch key d_model"] | KeyValue | None = None,
         mask: Bool[Tensor, "..."] | None = None,
         bias: Float[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "batch heads query key"]:
@@ -116,15 +126,20 @@ class MultiHeadAttention(nn.Module):
         return weights
 
     def project(
-        self, x: Tensor, context: Tensor | None, cache: LayerCache | None
+        self, x: Tensor, context: Tensor | KeyValue | None, cache: LayerCache | None
     ) -> tuple[Float[Tensor, "b h t k"], Float[Tensor, "b h s k"], Float[Tensor, "b h s k"]]:
         """Queries, keys and values by head; each key and value repeated for its query heads."""
         require_inputs(x, context, cache, self.d_model)
         context = x if context is None else context
         query = rearrange(self.query(x), "b t (h k) -> b h t k", h=self.num_heads)
-        key = rearrange(self.key(context), "b s (h k) -> b h s k", h=self.num_kv_heads)
-        value = rearrange(self.value(context), "b s (h k) -> b h s k", h=self.num_kv_heads)
+        key, value = context if isinstance(context, KeyValue) else self.keys_values(context)
         if cache is not None:
             key, value = cache.extend(key, value)
         group = self.num_heads // self.num_kv_heads
         return query, key.repeat_interleave(group, dim=1), value.repeat_interleave(group, dim=1)
+
+    def keys_values(self, context: Float[Tensor, "batch key d_model"]) -> KeyValue:
+        """The context's keys and values by head."""
+        key = rearrange(self.key(context), "b s (h k) -> b h s k", h=self.num_kv_heads)
+        value = rearrange(self.value(context), "b s (h k) -> b h s k", h=self.num_kv_heads)
+        return KeyValue(key, value)
