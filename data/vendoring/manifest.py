@@ -23,7 +23,10 @@ ASSETS = [  # fetched by `llmbook.data.fetch` when they are needed: too large to
     },
 ]
 RUNS = {  # files under weights/, made by a recorded run: the run's licence (of what it learnt from) and what it made
-    "translator": ("CC-BY-SA-4.0 AND MPL-2.0", "the Chinese-English translator, made by the recorded run of that name"),
+    "translator": (
+        "CC-BY-SA-4.0 AND MPL-2.0 AND BSD-3-Clause AND BSD-2-Clause",
+        "the Chinese-English translator, made by the recorded run of that name",
+    ),
 }
 File = tuple[str, dict[str, str] | list[dict[str, str]], str, str]
 
@@ -57,7 +60,7 @@ def weights(data: Path) -> list[File]:
         ValueError: a run that `RUNS` does not describe.
     """
     files: list[File] = []
-    for path in sorted(path for path in (data / "weights").rglob("*") if path.is_file()):
+    for path in sorted(path for path in (data / "weights").rglob("*") if path.is_file() and path.name != "LICENSE.md"):
         run = path.relative_to(data / "weights").parts[0].partition(".")[0]
         if run not in RUNS:
             raise ValueError(f"{path.name} under weights/ is of the run {run!r}; known: {', '.join(sorted(RUNS))}")
