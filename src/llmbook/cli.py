@@ -3,6 +3,7 @@
 Book: §0
 """
 
+import math
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -173,7 +174,7 @@ def run(
 
             def on_step(variant: str, made: int, total: int, loss: float, bar: tqdm = bar) -> None:
                 bar.total = total
-                bar.set_postfix_str(f"{variant}, loss {loss:.3f}", refresh=False)
+                bar.set_postfix_str(variant if math.isnan(loss) else f"{variant}, loss {loss:.3f}", refresh=not made)
                 bar.update(made - bar.n)
 
             command = f"llmbook run {one.name}" + (" --again" if again else "")

@@ -187,7 +187,7 @@ def test_a_damaged_file_of_receipts_is_refused(tmp_path: Path):
     with pytest.raises(ValueError, match=r"toy.jsonl, line 2 is no receipt"):
         read_receipts(run.receipts)
     run.receipts.write_text(whole + whole, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"two receipts of one seed: \[0, 1, 0, 1\]"):
+    with pytest.raises(ValueError, match=r"two receipts of one seed: \[0, 0, 1, 1\]"):
         read_receipts(run.receipts)
     run.receipts.write_text(json.dumps({"run": "toy"}) + "\n", encoding="utf-8")
     with pytest.raises(ValueError, match="line 1 is no receipt"):

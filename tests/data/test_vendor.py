@@ -265,7 +265,7 @@ def test_weights_of_a_run_are_entered_with_their_run_and_licence(copied):
     ]
     assert entry["path"] == "weights/translator/model.safetensors"
     assert entry["source"] == {"run": "translator"}
-    assert entry["licence"] == "CC-BY-SA-4.0 AND MPL-2.0"
+    assert entry["licence"] == "CC-BY-SA-4.0 AND MPL-2.0 AND BSD-3-Clause AND BSD-2-Clause"
     assert (entry["bytes"], entry["sha256"]) == (7, hashlib.sha256(b"weights").hexdigest())
 
 

@@ -218,6 +218,8 @@ def finished_variant(run: Run, seed: int, name: str, folder: Path, on_step: OnSt
         return json.loads(path.read_text(encoding="utf-8"))
     start = time.perf_counter()
     if run.is_measured:
+        if on_step:
+            on_step(name, 0, 1, math.nan)
         result = {"metrics": run.module.measure(config, seed), "curve": [], "seconds": 0.0}
     else:
         histories: list[History] = []
