@@ -78,8 +78,11 @@ class Claim:
 
 
 def format_result(result: Result) -> str:
-    """A result with the digits that it deserves: two of the interval's half width, else a tenth of a percent or three significant."""
-    if result.low is None or result.high is None:
+    """A result with the digits that it deserves: two of the interval's half width, else a tenth of a percent or three significant.
+
+    Where all seeds gave the same value there is no interval to show.
+    """
+    if result.low is None or result.high is None or result.low == result.high:
         decimals = 1 if result.unit == "%" and abs(result.mean) >= 0.05 else _decimals(result.mean, significant=3)
         return _with_unit(_number(result.mean, decimals), result.unit)
     half = (result.high - result.low) / 2
