@@ -8,7 +8,9 @@ import pytest
 from llmbook import paths
 from llmbook.data import manifest, vendored
 
-ATTRIBUTIONS = {f"{name}/LICENSE.md" for name in ("emoji", "hsk", "interface", "libreoffice", "moby_dick", "poetry")}
+ATTRIBUTIONS = {
+    f"{name}/LICENSE.md" for name in ("emoji", "hsk", "interface", "libreoffice", "moby_dick", "poetry", "weights")
+}
 SCRIPTS = (
     "__init__",
     "emoji",

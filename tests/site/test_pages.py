@@ -85,7 +85,7 @@ def test_the_table_names_value_bound_source_and_result(notebook: NotebookNode) -
         r"正确率 \| 三个种子",
     ):
         assert part in first
-    assert "存档，n = 5" in second
+    assert "存档 `heads`，n = 5，全部种子共 25 分钟，此后代码或数据有改动" in second
     assert "[此处不同]" in second
     assert "{ref}" not in second
 
