@@ -83,3 +83,35 @@ def test_a_tampered_vendored_file_is_named_and_the_exit_code_is_not_0(
     assert "a.txt is not the file that the book was made with" in said
     assert run(monkeypatch, "assets", "fetch", "nothing") == 1
     assert "expected one [[asset]] 'nothing'" in capsys.readouterr().err
+
+
+def test_translate_prints_one_line_a_text(monkeypatch: pytest.MonkeyPatch, capsys):
+    assert run(monkeypatch, "translate", "单击「确定」按钮关闭对话框。", "打开文件。", "--beams", "1") == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert "dialog" in first
+    assert "file" in second.lower()
+
+
+def test_runs_are_listed_with_their_state(monkeypatch: pytest.MonkeyPatch, capsys):
+    assert run(monkeypatch, "runs") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("heads") and "5 seeds" in line for line in lines)
+    assert len(lines) == len(list((paths.chapters_dir() / "runs").glob("*.py")))
+
+
+@pytest.mark.messages
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("translate", ""), "llmbook: nothing to translate: the text is empty"),
+        (("translate", "Привет, мир"), "llmbook: nothing to translate: expected text with Chinese characters"),
+        (("translate", "好" * 10_000), "the translator takes at most 127 between two marks of punctuation"),
+        (("run",), "llmbook: name a recorded run, or say --all"),
+        (("run", "nothing"), "llmbook: there is no recorded run 'nothing'; there are "),
+    ],
+)
+def test_what_cannot_be_translated_or_run_is_said_in_one_message(monkeypatch, capsys, words: tuple, message: str):
+    assert run(monkeypatch, *words) == 1
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said
