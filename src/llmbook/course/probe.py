@@ -11,7 +11,8 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -32,12 +33,24 @@ def probe(run: Run) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, config in run.configs.items():
         if run.is_measured:
-            found[name] = {"metrics": run.module.measure(config, seed, limit=LIMIT)}
+            with float64_by_default():
+                found[name] = {"metrics": run.module.measure(config, seed, limit=LIMIT)}
         else:
             seen: dict[str, Any] = {}
             model = run.module.train(config, seed, fit=observing_fit(seen))
             found[name] = seen | {"metrics": run.module.evaluate(model, config, limit=LIMIT)}
     return found
+
+
+@contextmanager
+def float64_by_default() -> Iterator[None]:
+    """While the context lasts, models are made, and so weights loaded, in float64."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def observing_fit(seen: dict[str, Any]) -> Callable[..., History]:
