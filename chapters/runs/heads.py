@@ -9,11 +9,11 @@ from functools import cache, partial
 
 import torch
 
-from llmbook.data import Batch, PinyinPair, Split, batches, collate, pinyin_pairs, polyphones
+from llmbook.data import PinyinPair, Split, batches, collate, pinyin_pairs, polyphones
 from llmbook.evaluation import pinyin_accuracy, transcribe
 from llmbook.models import Transformer, TransformerConfig
 from llmbook.tokenizers import Characters
-from llmbook.training import cross_entropy, fit, warmup_cosine
+from llmbook.training import fit, teacher_forced, warmup_cosine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +44,6 @@ def data() -> tuple[Split[PinyinPair], Characters, Characters]:
     parts = pinyin_pairs()
     characters = Characters.train([pair.characters for pair in parts.train])
     return parts, characters, Characters.train([pair.syllables for pair in parts.train])
-
-
-def teacher_forced(model: Transformer, batch: Batch) -> torch.Tensor:
-    masks = {"source_mask": batch.source_mask, "target_mask": batch.target_mask}
-    return cross_entropy(model(batch.source_ids, batch.target_ids, **masks), batch.targets)
 
 
 def train(config: Config, seed: int, *, fit: Callable = fit) -> Transformer:

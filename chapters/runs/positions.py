@@ -9,11 +9,11 @@ from functools import cache, partial
 
 import torch
 
-from llmbook.data import Batch, PinyinPair, Split, batches, collate, pinyin_pairs
+from llmbook.data import PinyinPair, Split, batches, collate, pinyin_pairs
 from llmbook.evaluation import transcribe
 from llmbook.models import Transformer, TransformerConfig
 from llmbook.tokenizers import Characters
-from llmbook.training import cross_entropy, fit, warmup_cosine
+from llmbook.training import cross_entropy, fit, teacher_forced, warmup_cosine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +49,6 @@ def data() -> tuple[Split[PinyinPair], Characters, Characters]:
 def is_short(pair: PinyinPair, longest: int) -> bool:
     """Whether neither the characters nor <bos> and the syllables need a position beyond."""
     return max(len(pair.characters), 1 + len(pair.syllables)) <= longest
-
-
-def teacher_forced(model: Transformer, batch: Batch) -> torch.Tensor:
-    masks = {"source_mask": batch.source_mask, "target_mask": batch.target_mask}
-    return cross_entropy(model(batch.source_ids, batch.target_ids, **masks), batch.targets)
 
 
 def train(config: Config, seed: int, *, fit: Callable = fit) -> Transformer:

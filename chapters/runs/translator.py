@@ -17,7 +17,7 @@ from llmbook.evaluation import corpus_bleu, corpus_chrf
 from llmbook.generation.translator import LONGEST, Translator, save_translator
 from llmbook.models import Transformer, TransformerConfig
 from llmbook.tokenizers import ByteBPE
-from llmbook.training import cross_entropy, fit, warmup_cosine
+from llmbook.training import fit, teacher_forced, warmup_cosine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +49,6 @@ DATA = (
 )
 
 
-def loss(model, batch, label_smoothing):
-    masks = {"source_mask": batch.source_mask, "target_mask": batch.target_mask}
-    logits = model(batch.source_ids, batch.target_ids, **masks)
-    return cross_entropy(logits, batch.targets, label_smoothing=label_smoothing)
-
-
 def train(config: Config, seed: int, *, fit: Callable = fit) -> Translator:
     pairs = translation_mixture()
     texts = [text for pair in pairs for text in (pair.zh, pair.en)]
@@ -70,7 +64,7 @@ def train(config: Config, seed: int, *, fit: Callable = fit) -> Translator:
     fit(
         model,
         translation_batches(short, tokenizer, tokens_per_batch=config.tokens_per_batch, seed=seed),
-        loss=partial(loss, label_smoothing=config.label_smoothing),
+        loss=partial(teacher_forced, label_smoothing=config.label_smoothing),
         optimizer=torch.optim.AdamW(model.parameters(), betas=config.betas, weight_decay=config.weight_decay),
         clip=config.clip,
         schedule=partial(warmup_cosine, peak=config.peak, warmup_steps=config.warmup_steps, total_steps=config.steps),
@@ -96,7 +90,7 @@ def evaluate(translator: Translator, config: Config, *, limit: int | None = None
     batch = collate_ids(short, translator.tokenizer)
     written, right = translator.translate([pair.zh for pair in pairs]), [[pair.en] for pair in pairs]
     return {
-        "loss": loss(translator.model, batch, 0.0).item(),
+        "loss": teacher_forced(translator.model, batch).item(),
         "bleu": corpus_bleu(written, right).score,
         "chrf": corpus_chrf(written, right),
         "parameters": sum(parameter.numel() for parameter in translator.model.parameters()),

@@ -155,12 +155,12 @@ def run(
     renew: Annotated[bool, typer.Option(help="run nothing: approve stale receipts whose probe passes")] = False,
 ) -> None:
     """Make the missing receipts of recorded runs; killed and started again, it goes on where it was."""
-    from llmbook.course import probe, runs
+    from llmbook.course import probe, running, runs
 
     if not names and not every:
         raise ValueError("name a recorded run, or say --all; `llmbook runs` lists them")
     files = runs.run_files() if every else [paths.chapters_dir() / "runs" / f"{name}.py" for name in names or []]
-    for one in [runs.load_run(path) for path in files]:
+    for one in runs.in_order(map(runs.load_run, files)):
         if renew:
             if found := probe.check_probe(one):
                 raise ValueError(f"{one.name} is not renewed, its probe differs:\n" + "\n".join(found[:20]))
@@ -179,9 +179,9 @@ def run(
 
             command = f"llmbook run {one.name}" + (" --again" if again else "")
             if again:
-                lines = runs.run_again(one, command=command, commit=commit, on_step=on_step)
+                lines = running.run_again(one, command=command, commit=commit, on_step=on_step)
             else:
-                runs.run_missing(one, command=command, commit=commit, on_step=on_step)
+                running.run_missing(one, command=command, commit=commit, on_step=on_step)
                 lines = []
         typer.echo("\n".join([f"{one.name}: {runs.state(one)}", *lines]))
 

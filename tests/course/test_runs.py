@@ -1,5 +1,6 @@
 """Recorded runs: receipts, what makes them stale, and a kill that changes nothing."""
 
+import hashlib
 import json
 import os
 import random
@@ -14,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from llmbook import paths
-from llmbook.course import runs
-from llmbook.receipts import Receipt, read_receipts
+from llmbook.course import running, runs
+from llmbook.receipts import Receipt, read_receipts, write_receipts
 
 TOY = '''
 """A toy: does a wider layer learn more?"""
@@ -66,7 +67,7 @@ def toy(folder: Path, source: str = TOY) -> runs.Run:
 
 
 def made(run: runs.Run, **settings) -> list[Receipt]:
-    return runs.run_missing(run, command="llmbook run toy", commit="0" * 40, **settings)
+    return running.run_missing(run, command="llmbook run toy", commit="0" * 40, **settings)
 
 
 def test_a_receipt_a_seed_with_all_that_it_depends_on(tmp_path: Path):
@@ -124,7 +125,7 @@ def test_the_fingerprint_covers_the_package_and_the_data(tmp_path: Path, monkeyp
 def test_run_again_puts_old_against_new(tmp_path: Path):
     run = toy(tmp_path)
     old = made(run)
-    lines = runs.run_again(run, command="llmbook run toy --again", commit="1" * 40)
+    lines = running.run_again(run, command="llmbook run toy --again", commit="1" * 40)
     new = read_receipts(run.receipts)
     assert {receipt.commit for receipt in new} == {"1" * 40}
     assert [receipt.metrics for receipt in new] == [receipt.metrics for receipt in old]
@@ -140,12 +141,12 @@ def test_killed_at_any_step_it_goes_on_to_the_same_result_bit_for_bit(tmp_path: 
     victim = textwrap.dedent(f"""
         import time
         from pathlib import Path
-        from llmbook.course import runs
+        from llmbook.course import running, runs
         run = runs.load_run(Path({str(run.path)!r}), receipts=Path({str(run.receipts)!r}), work=Path({str(run.work)!r}))
         def slowly(variant, made, total, loss):
             print(variant, made, flush=True)
             time.sleep(0.01)
-        runs.run_missing(run, command="llmbook run toy", commit="{"0" * 40}", on_step=slowly)
+        running.run_missing(run, command="llmbook run toy", commit="{"0" * 40}", on_step=slowly)
     """)
     rng = random.Random(time.time_ns())
     kills = 0
@@ -161,6 +162,51 @@ def test_killed_at_any_step_it_goes_on_to_the_same_result_bit_for_bit(tmp_path: 
     for a, b in zip(whole, resumed, strict=True):
         assert a.metrics == b.metrics, "bit for bit"
         assert a.curves == b.curves
+
+
+def test_an_interrupted_run_again_drops_what_other_code_made(tmp_path: Path):
+    run = toy(tmp_path)
+    made(run)
+    left = run.work.with_name("toy-again.jsonl")
+    write_receipts(left, [replace(read_receipts(run.receipts)[0], fingerprint="other code", commit="2" * 40)])
+    running.run_again(run, command="llmbook run toy --again", commit="1" * 40)
+    assert {receipt.commit for receipt in read_receipts(run.receipts)} == {"1" * 40}
+    assert not left.exists()
+
+
+WITH_WEIGHTS = (
+    TOY
+    + """
+
+def export(model, config, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "toy.bin").write_bytes(b"weights of " + str(config.width).encode())
+"""
+)
+ENTRY = '[[file]]\npath = "weights/toy/toy.bin"\nlicence = "CC0-1.0"\nsha256 = "0"\nbytes = 0\nwhat = "toy"\n'
+
+
+def test_new_weights_are_entered_into_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    manifest = tmp_path / "data" / "MANIFEST.toml"
+    manifest.parent.mkdir()
+    hsk = next(entry for entry in runs.manifest() if entry["path"] == "hsk/sentences.jsonl.gz")
+    other = f'[[file]]\npath = "{hsk["path"]}"\nsha256 = "{hsk["sha256"]}"\nbytes = {hsk["bytes"]}\n\n'
+    manifest.write_text(other + ENTRY, encoding="utf-8")
+    monkeypatch.setattr(paths, "root", lambda: tmp_path)
+    run = toy(tmp_path, WITH_WEIGHTS)
+    receipts = made(run)
+    content = (tmp_path / "data" / "weights" / "toy" / "toy.bin").read_bytes()
+    assert content == b"weights of 4"
+    sha256 = hashlib.sha256(content).hexdigest()
+    text = manifest.read_text(encoding="utf-8")
+    assert text == other + ENTRY.replace('sha256 = "0"\nbytes = 0', f'sha256 = "{sha256}"\nbytes = 12')
+    assert receipts[0].weights == {"toy.bin": sha256}
+
+
+def test_runs_that_make_weights_come_first(tmp_path: Path):
+    (tmp_path / "a").mkdir()
+    first, second = toy(tmp_path / "a"), toy(tmp_path, WITH_WEIGHTS)
+    assert runs.in_order([first, second]) == [second, first]
 
 
 @pytest.mark.messages
@@ -221,5 +267,5 @@ def test_an_interrupted_write_of_receipts_leaves_the_old_ones(tmp_path: Path, mo
 
     monkeypatch.setattr("llmbook.receipts.os.replace", cut)
     with pytest.raises(OSError, match="power cut"):
-        runs.write_receipts(run.receipts, [replace(receipts[0], seconds=1.0)])
+        write_receipts(run.receipts, [replace(receipts[0], seconds=1.0)])
     assert read_receipts(run.receipts) == receipts

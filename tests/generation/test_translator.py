@@ -51,10 +51,19 @@ def test_a_text_that_fits_is_one_piece_and_a_longer_one_is_cut_at_sentences_then
     assert "".join(map(translator.tokenizer.decode, clauses)) == "把这个文件打开，" * 40
 
 
-def test_ten_thousand_characters_get_an_answer(translator: Translator):
-    text = "打开这个文件。" * 1429
+def test_lines_are_translated_each_by_itself(translator: Translator):
+    assert translator.pieces("打开文件\n\n  关闭窗口 ") == [
+        translator.tokenizer.encode(line) for line in ("打开文件", "关闭窗口")
+    ]
+
+
+def test_ten_thousand_characters_get_an_answer():
+    sentence = "单击「确定」按钮关闭对话框。"
+    text = sentence * 715
     assert len(text) > 10_000
-    assert len(translator.pieces(text)) == 1429
+    shipped = load_translator()
+    (written,) = shipped.translate([text])
+    assert written == " ".join(shipped.translate([sentence]) * 715)
 
 
 def test_what_is_saved_is_loaded_in_half_precision(translator: Translator, tmp_path: Path):

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from llmbook.training import cross_entropy
+from llmbook.data import Batch
+from llmbook.models import Transformer, TransformerConfig
+from llmbook.training import cross_entropy, teacher_forced
 
 
 def random_case(dtype=torch.float32):
@@ -89,3 +91,18 @@ def test_mistakes_are_named():
             cross_entropy(logits, targets)
     with pytest.raises(ValueError, match=r"got 1\.0"):
         cross_entropy(logits, targets, label_smoothing=1.0)
+
+
+def test_teacher_forcing_is_the_cross_entropy_of_each_next_token_and_heeds_no_padding():
+    torch.manual_seed(0)
+    model = Transformer(TransformerConfig(9, d_model=8, num_heads=2, num_layers=1, dropout=0.0)).eval()
+    target_ids, targets = torch.tensor([[1, 4, 5], [1, 6, 0]]), torch.tensor([[4, 5, 2], [6, 2, -100]])
+    source_ids, real = torch.tensor([[3, 7], [8, 0]]), torch.tensor([[True, True], [True, False]])
+    both = teacher_forced(model, Batch(source_ids, real, target_ids, targets != -100, targets), label_smoothing=0.1)
+    losses = []
+    for row, n in ((0, 3), (1, 2)):
+        source = source_ids[row : row + 1, : real[row].sum()]
+        for t in range(n):  # step by step, each time with the right prefix
+            logits = model(source, target_ids[row : row + 1, : t + 1])[:, -1]
+            losses.append(cross_entropy(logits, targets[row, t : t + 1], label_smoothing=0.1))
+    torch.testing.assert_close(both, torch.stack(losses).mean(), rtol=1e-5, atol=1e-6)

@@ -1,6 +1,6 @@
 """Small pictures with words: emoji, each with labels and tags in Chinese and English.
 
-Book: §1.2.1
+Book: §8.1.1
 """
 
 from dataclasses import dataclass

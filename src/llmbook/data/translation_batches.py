@@ -33,7 +33,7 @@ def translation_batches(
         tokens_per_batch: of the longer side, eos counted, before padding.
 
     Raises:
-        ValueError: no pairs, an empty side, or tokens_per_batch < 1.
+        ValueError: no pairs, an empty side, tokens_per_batch < 1, or a pair longer than an even share of an epoch.
     """
     if not pairs or tokens_per_batch < 1 or any(not source or not target for source, target in pairs):
         empty = sum(not source or not target for source, target in pairs)
@@ -43,6 +43,11 @@ def translation_batches(
         )
     lengths = torch.tensor([max(len(source), len(target)) + 1 for source, target in pairs])
     batches_per_epoch = math.ceil(lengths.sum().item() / tokens_per_batch)
+    if lengths.max() * batches_per_epoch > lengths.sum():  # some piece could be empty
+        share = lengths.sum().item() / batches_per_epoch
+        raise ValueError(
+            f"a pair has {lengths.max().item()} tokens; a batch gets {share:.0f} of tokens_per_batch {tokens_per_batch}"
+        )
 
     def batch(step: int) -> Batch:
         epoch, position = divmod(step, batches_per_epoch)

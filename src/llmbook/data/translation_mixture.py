@@ -29,7 +29,10 @@ def translation_mixture() -> tuple[TranslationPair, ...]:
 
 
 def everyday_pairs() -> Split[TranslationPair]:
-    """The HSK sentences with their English, in the same parts as in `pinyin_pairs`."""
+    """The HSK sentences with their English, in the same parts as in `pinyin_pairs`.
+
+    Five sentences stand twice, three of them with other words in English: of those the last counts.
+    """
     english = {row["chinese"]: row for row in load_corpus("hsk")}
 
     def translated(sentences: list[str]) -> tuple[TranslationPair, ...]:

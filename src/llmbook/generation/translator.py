@@ -24,7 +24,7 @@ from llmbook.training.checkpoint import read_tensors, write_tensors
 
 FILES = ("model.safetensors", "config.json", "tokenizer.json")
 LONGEST = 127  # tokens of one piece of text: what training saw
-SENTENCE_ENDS, COMMAS = r"(?<=[。！？；!?;\n])", r"(?<=[，、：,:])"
+LINES, SENTENCES, CLAUSES = r"\n", r"(?<=[。！？；!?;\n])", r"(?<=[。！？；!?;\n，、：,:])"  # where a text is cut
 
 
 @dataclass(frozen=True)
@@ -83,20 +83,20 @@ class Translator:
         return [self.tokenizer.decode(row[: row.index(eos)] if eos in row else row) for row in ids]
 
     def pieces(self, text: str) -> list[list[int]]:
-        """The ids of a text, or of its sentences, or of their clauses: the first that are short enough.
+        """The ids of a text's lines, or of their sentences, or of their clauses: the first that are all short enough.
 
         Raises:
             ValueError: there is nothing to translate, or a clause is too long.
         """
-        text = " ".join(text.split())
+        text = "\n".join(" ".join(line.split()) for line in text.splitlines()).strip()
         if not re.search(r"[\u3400-\u9fff]", text):
             raise ValueError(
                 f"nothing to translate: expected text with Chinese characters, got {text[:40]!r}"
                 if text
                 else "nothing to translate: the text is empty"
             )
-        for pattern in ("$^", SENTENCE_ENDS, f"{SENTENCE_ENDS}|{COMMAS}"):
-            ids = [self.tokenizer.encode(part) for part in re.split(pattern, text) if part.strip()]
+        for pattern in (LINES, SENTENCES, CLAUSES):
+            ids = [self.tokenizer.encode(part.strip()) for part in re.split(pattern, text) if part.strip()]
             if max(map(len, ids)) <= LONGEST:
                 return ids
         longest = max(map(len, ids))

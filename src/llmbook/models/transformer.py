@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from llmbook.models.conditioned import Conditioned
 from llmbook.nn import (
     FeedForward,
     KeyValue,
@@ -263,36 +264,6 @@ class Transformer(nn.Module):
         source_ids: Int[Tensor, "batch source"],
         *,
         source_mask: Bool[Tensor, "batch source"] | None = None,
-    ) -> "Conditioned":
+    ) -> Conditioned:
         """A decoder for these sources, with the protocol that `generate` expects of a model."""
         return Conditioned(self, self.encode(source_ids, source_mask=source_mask), source_mask)
-
-
-class Conditioned(nn.Module):
-    """The decoder with its memory filled in, for one target row a source or n neighbours."""
-
-    def __init__(self, model: Transformer, memory: Tensor, source_mask: Tensor | None):
-        super().__init__()
-        self.model, self.memory, self.source_mask = model, memory, source_mask
-        self.contexts = [block.cross_attention.keys_values(memory) for block in model.decoder]
-
-    def forward(
-        self,
-        token_ids: Int[Tensor, "batch target"],
-        *,
-        token_mask: Bool[Tensor, "batch target"] | None = None,
-        cache: KVCache | None = None,
-    ) -> Float[Tensor, "batch target vocab_size"]:
-        n = max(1, token_ids.shape[0] // max(1, self.memory.shape[0]))
-        repeat = partial(torch.repeat_interleave, repeats=n, dim=0)
-        return self.model.decode(
-            token_ids,
-            repeat(self.memory),
-            source_mask=None if self.source_mask is None else repeat(self.source_mask),
-            target_mask=token_mask,
-            cache=cache,
-            contexts=[KeyValue(*map(repeat, context)) for context in self.contexts],
-        )
-
-    def make_cache(self, batch_size: int) -> KVCache:
-        return KVCache(self.model.config.num_layers, batch_size, self.memory.device)

@@ -2,7 +2,7 @@
 
 from llmbook.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from llmbook.training.loop import Checkpoints, History, fit
-from llmbook.training.losses import cross_entropy
+from llmbook.training.losses import cross_entropy, teacher_forced
 from llmbook.training.schedules import inverse_sqrt, warmup_cosine
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "inverse_sqrt",
     "load_checkpoint",
     "save_checkpoint",
+    "teacher_forced",
     "warmup_cosine",
 ]

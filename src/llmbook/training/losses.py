@@ -1,4 +1,4 @@
-"""Cross-entropy of the next token, with label smoothing.
+"""Cross-entropy of the next token, with label smoothing; and of a Transformer that is given the right prefix.
 
 Book: §1.2.1
 """
@@ -6,6 +6,9 @@ Book: §1.2.1
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from llmbook.data import Batch
+from llmbook.models import Transformer
 
 IGNORED = -100
 
@@ -48,3 +51,17 @@ def cross_entropy(
     if label_smoothing:
         losses = losses - label_smoothing * logits.mean(dim=-1)
     return losses[real].mean()
+
+
+def teacher_forced(model: Transformer, batch: Batch, *, label_smoothing: float | int = 0.0) -> Float[Tensor, ""]:
+    """The mean cross-entropy of each target token, given the source and the right tokens before it.
+
+    Whatever the model would have written, the next step gets the right prefix (Williams and Zipser 1989), so that all
+    steps are computed at once.
+
+    Returns:
+        The loss in nats a token.
+    """
+    masks = {"source_mask": batch.source_mask, "target_mask": batch.target_mask}
+    logits = model(batch.source_ids, batch.target_ids, **masks)
+    return cross_entropy(logits, batch.targets, label_smoothing=label_smoothing)
