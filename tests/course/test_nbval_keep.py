@@ -47,6 +47,21 @@ def test_a_notebook_that_passes_is_kept(expecting: Path):
     assert kept.peak_mb > 20
 
 
+def test_the_value_of_a_line_that_ends_in_a_semicolon_is_not_kept(expecting: Path):
+    text = expecting.read_text(encoding="utf-8")
+    claim = next(line for line in text.splitlines() if line.startswith("claim("))
+    expecting.write_text(text.replace(claim, f"{claim}\nmath.sqrt(9);"), encoding="utf-8")
+    split()
+    done = nbval()
+    assert done.returncode == 0, done.stdout
+    kept = stored_execution(read(expecting))
+    assert kept is not None
+    kinds = [output["output_type"] for outputs in kept.outputs.values() for output in outputs]
+    assert "display_data" in kinds
+    assert "execute_result" not in kinds
+    assert kept.outputs == run_chapter(read(expecting)).outputs
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

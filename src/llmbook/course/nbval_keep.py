@@ -52,7 +52,7 @@ class Keeper:
         start = time.perf_counter()
         result = yield
         chapter.seconds[item.cell.id] = time.perf_counter() - start
-        chapter.outputs[item.cell.id] = json.loads(json.dumps(item.test_outputs))
+        chapter.outputs[item.cell.id] = json.loads(json.dumps(as_shown(item.cell.source, item.test_outputs)))
         chapter.peak_mb = max(chapter.peak_mb, _peak_mb(item))
         for claim in claims_of(chapter.outputs[item.cell.id]):
             complaint = execute.claim_complaint(claim, chapter.stored.get(claim["id"]))
@@ -74,6 +74,15 @@ class Keeper:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Keeper())
+
+
+def as_shown(source: str, outputs: list[dict]) -> list[dict]:
+    """The outputs less the value of a last line that ends in ";".
+
+    A notebook does not show it; nbval's kernel does, for IPython looks the line up in a history that nbval does not keep.
+    """
+    silenced = source.rstrip().endswith(";")
+    return [output for output in outputs if not (silenced and output["output_type"] == "execute_result")]
 
 
 def _peak_mb(item: Any) -> float:
