@@ -1,7 +1,7 @@
-"""Fetches what the site takes from npm into `_static/`; `python site/vendor.py FOLDER` takes archives from a folder.
+"""Fetches what the site and its tests take from npm; `python site/vendor.py FOLDER` takes archives from a folder.
 
-`package.json` names each package's version, the hash of its archive, and the files that are taken. Nothing is unpacked
-unless all hashes agree; an unpacked folder replaces the one that was there.
+`package.json` names each package's version, the hash of its archive, the files that are taken and the folder that they
+go to. Nothing is unpacked unless all hashes agree; an unpacked folder replaces the one that was there.
 """
 
 import base64
@@ -57,24 +57,27 @@ def unpack(archive: Path, files: dict[str, str], target: Path) -> None:
         raise ValueError(f"{archive.name} has no {sorted(missing)}")
 
 
-def vendor(cache: Path, static: Path) -> None:
-    """Fetches, verifies, then replaces the vendored folders of `static`."""
+def vendor(cache: Path, site: Path) -> None:
+    """Fetches, verifies, then replaces the vendored folders of `site`."""
     package = json.loads((SITE / "package.json").read_text(encoding="utf-8"))
+    versions = package["dependencies"] | package["devDependencies"]
     archives = {}
     for name, entry in package["vendor"].items():
-        archives[name] = fetch(name, package["dependencies"][name], cache)
+        archives[name] = fetch(name, versions[name], cache)
         verify(archives[name], entry["integrity"])
-    with tempfile.TemporaryDirectory(dir=static) as new:
+    with tempfile.TemporaryDirectory(dir=site) as new:
         for name, archive in archives.items():
-            unpack(archive, package["vendor"][name]["files"], Path(new))
-        for folder in sorted(Path(new).iterdir()):
-            shutil.rmtree(static / folder.name, ignore_errors=True)
-            folder.rename(static / folder.name)
+            entry = package["vendor"][name]
+            unpack(archive, entry["files"], Path(new) / entry["folder"])
+        folders = {PurePosixPath(entry["folder"]) for entry in package["vendor"].values()}
+        for folder in sorted(folder for folder in folders if not folders & set(folder.parents)):
+            shutil.rmtree(site / folder, ignore_errors=True)
+            (Path(new) / folder).rename(site / folder)
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        vendor(Path(sys.argv[1]), SITE / "_static")
+        vendor(Path(sys.argv[1]), SITE)
     else:
         with tempfile.TemporaryDirectory() as downloads:
-            vendor(Path(downloads), SITE / "_static")
+            vendor(Path(downloads), SITE)
