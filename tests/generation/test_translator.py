@@ -96,7 +96,7 @@ def test_what_cannot_be_translated_is_refused_before_anything_is_done(translator
 
 @pytest.mark.messages
 def test_a_damaged_file_is_named(translator: Translator, tmp_path: Path):
-    with pytest.raises(ValueError, match="holds no translator, or a damaged one"):
+    with pytest.raises(ValueError, match="holds no stored Transformer, or a damaged one"):
         load_translator(tmp_path)
     save_translator(tmp_path, translator.model, translator.tokenizer)
     weights, config = tmp_path / "model.safetensors", tmp_path / "config.json"

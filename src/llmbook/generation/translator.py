@@ -3,26 +3,24 @@
 Book: §1.2.1
 """
 
-import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from llmbook.data import vendored
 from llmbook.data.translation_batches import BOS, EOS, collate_ids
 from llmbook.generation.beam_search import beam_search
 from llmbook.generation.generate import generate
-from llmbook.models import Transformer, TransformerConfig
+from llmbook.generation.stored import FILES, store_transformer, stored_transformer
+from llmbook.models import Transformer
 from llmbook.tokenizers import ByteBPE
-from llmbook.training.checkpoint import read_tensors, write_tensors
 
-FILES = ("model.safetensors", "config.json", "tokenizer.json")
+TOKENIZER = "tokenizer.json"
 LONGEST = 127  # tokens of one piece of text: what training saw
 LINES, SENTENCES, CLAUSES = r"\n", r"(?<=[。！？；!?;\n])", r"(?<=[。！？；!?;\n，、：,:])"  # where a text is cut
 
@@ -107,15 +105,8 @@ class Translator:
 
 def save_translator(folder: Path, model: Transformer, tokenizer: ByteBPE) -> None:
     """Writes weights (in float16), sizes and tokenizer."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(folder / "model.safetensors", {name: t.half() for name, t in tied(model).items()}, {})
-    (folder / "config.json").write_text(json.dumps(asdict(model.config), indent=1) + "\n", encoding="utf-8")
-    tokenizer.save(folder / "tokenizer.json")
-
-
-def tied(model: Transformer) -> dict[str, Tensor]:
-    """The model's tensors, the embedding that it uses three times once."""
-    return dict(model.named_parameters())
+    store_transformer(folder, model)
+    tokenizer.save(folder / TOKENIZER)
 
 
 def load_translator(folder: Path | None = None) -> Translator:
@@ -124,21 +115,7 @@ def load_translator(folder: Path | None = None) -> Translator:
     Raises:
         ValueError: a file is missing, changed, cut short, or holds tensors of other names or shapes; the message says which.
     """
-    model_file, config_file, tokenizer_file = (
-        vendored(f"weights/translator/{name}") if folder is None else folder / name for name in FILES
+    weights, config, tokenizer = (
+        vendored(f"weights/translator/{name}") if folder is None else folder / name for name in (*FILES, TOKENIZER)
     )
-    try:
-        model = Transformer(TransformerConfig(**json.loads(config_file.read_text(encoding="utf-8"))))
-        tensors, _ = read_tensors(model_file)
-    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
-        raise ValueError(f"{model_file.parent} holds no translator, or a damaged one: {error}") from error
-    expected = {name: tuple(tensor.shape) for name, tensor in tied(model).items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if expected != found:
-        name = min(set(expected.items()) ^ set(found.items()))[0]
-        raise ValueError(
-            f"{model_file}: tensor {name} has shape {found.get(name, 'none')}; config.json asks for {expected.get(name, 'none')}"
-        )
-    for name, parameter in tied(model).items():
-        parameter.data = tensors[name].to(parameter.dtype)
-    return Translator(model.eval(), ByteBPE.load(tokenizer_file))
+    return Translator(stored_transformer(weights, config), ByteBPE.load(tokenizer))
