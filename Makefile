@@ -47,7 +47,7 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test book lab serve section notebooks site expected runs vendor test check-fast clean
+.PHONY: help setup setup-test book lab serve section notebooks site expected runs pictures vendor test check-fast clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +83,9 @@ expected: setup  ## renew chapters/expected from an execution and show what chan
 
 runs: setup  ## run all recorded runs again, for hours, and show old results against new (authors)
 	@$(LLMBOOK) run --all --again
+
+pictures: setup-test  ## draw the still pictures of the live figures again, from the built site (authors; needs Chromium)
+	@$(PY) site/live_pictures.py
 
 vendor: setup  ## fetch the vendored data, fonts and scripts again and check their hashes (authors; needs npm and apt)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[vendor]"

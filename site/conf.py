@@ -6,6 +6,8 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from llmbook.paths import data_dir
+
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "llmbook"
@@ -13,6 +15,7 @@ author = "llmbook"
 copyright = ""
 extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinxcontrib.bibtex"]
 extensions += ["llmbook_dropdown", "llmbook_numbers", "llmbook_page", "llmbook_search"]
+extensions += ["llmbook_live", "llmbook_passages", "sphinx_copybutton"]
 language = "zh_CN"
 exclude_patterns = []
 templates_path = ["_templates"]
@@ -33,6 +36,12 @@ nb_execution_mode = "off"
 nb_merge_streams = True
 nb_render_image_options = {"align": "center"}
 suppress_warnings = ["mystnb.unknown_mime_type"]
+
+# copied code: without prompts, and not what a cell printed
+copybutton_selector = "div:not(.output) > div.highlight > pre"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .gp, .go"
 
 # numbers
 numfig = True
@@ -58,9 +67,9 @@ mathjax4_config = {
 
 # pages
 html_theme = "sphinx_book_theme"
-html_static_path = ["_static"]
-html_css_files = ["css/llmbook.css"]
-html_js_files = [("js/llmbook.js", {"defer": "defer"})]
+html_static_path = ["_static", str(data_dir() / "fonts")]  # the fonts lie beside css/
+html_css_files = ["css/llmbook.css", "css/search.css"]
+html_js_files = [("js/llmbook.js", {"defer": "defer"}), ("js/progress.js", {"defer": "defer"})]
 html_copy_source = False
 html_show_sourcelink = False
 html_last_updated_fmt = None
@@ -107,6 +116,7 @@ def localise(app: Sphinx, config: Config) -> None:
     config.nb_code_prompt_hide = words["hide"]
     config.html_theme_options = {
         "article_header_end": ["chapter-links.html", "article-header-buttons.html"],
+        "article_footer_items": ["run-yourself.html"],
         "extra_footer": f"<p>{words['licence']}</p>",
         "footer_content_items": ["extra-footer.html"],
         "home_page_in_toc": False,

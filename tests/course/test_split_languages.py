@@ -52,6 +52,27 @@ def test_a_planted_defect_is_caught(book: Path, old: str, new: str, message: str
     assert all(line.startswith("chapters/01-small.md:") for line in found)
 
 
+def test_a_label_that_no_text_refers_to_is_caught(book: Path):
+    text = book.read_text(encoding="utf-8")
+    book.write_text(text.replace("By {eq}`eq-score` more", "By this more").replace("由 {eq}`eq-score` 得", "由此得"))
+    found = [str(finding) for finding in findings(read(book), locked=False)]
+    assert found == [
+        "chapters/01-small.md:1: no text refers to the equation 'eq-score': name it, or take its label away"
+    ]
+
+
+def test_a_diagram_without_alternative_text_is_caught(book: Path):
+    figure = "```{figure} a.svg\n:name: fig-a\n:alt: words\n\n{numref}`fig-a`\n```\n"
+    text = book.read_text(encoding="utf-8")
+    book.write_text(
+        text.replace("测得的比值", figure + "\n测得的比值").replace("The measured", figure + "\nThe measured")
+    )
+    assert findings(read(book), locked=False) == []
+    book.write_text(book.read_text(encoding="utf-8").replace(":alt: words\n", ":alt:\n"))
+    found = [str(finding) for finding in findings(read(book), locked=False)]
+    assert [line.partition(": ")[2] for line in found] == ["the figure a.svg has no alternative text"] * 2
+
+
 def test_a_swapped_sign_in_a_displayed_formula_is_caught(book: Path):
     text = book.read_text(encoding="utf-8")
     head, tail = text.rsplit("s = q \\cdot k - 1", 1)
@@ -173,7 +194,11 @@ figure:
 )
 def test_the_words_of_a_figure_are_held_too(book: Path, old: str, new: str, message: str):
     text = book.read_text(encoding="utf-8").replace("---\ntags: [run]\n---\n", FIGURE)
+    text = text.replace("共 1,000 次", "共 1,000 次，见 {numref}`fig-a`").replace(
+        "over 1,000", "as in {numref}`fig-a` over 1,000"
+    )
     book.write_text(text, encoding="utf-8")
+    lock.renew(read(book), ["all"])
     assert findings(read(book)) == []
     found = plant(book, old, new)
     assert any(message in line for line in found), found

@@ -1,4 +1,3 @@
-import json
 import os
 import re
 from dataclasses import dataclass, field, replace
@@ -154,17 +153,6 @@ def test_outputs_dropdown_and_claims(built: Path) -> None:
 def test_the_entry_page_works_without_scripts(pages: dict[Path, Parsed], html: Path) -> None:
     links = [attributes["href"] for tag, attributes in pages[html / "index.html"].tags if tag == "a"]
     assert links == ["zh/index.html", "en/index.html"]
-
-
-def test_chinese_search_names_a_stemmer_that_exists_and_cuts_pairs(built: Path) -> None:
-    script = (built / "zh/_static/language_data.js").read_text(encoding="utf-8")
-    assert "ChineseStemmer" not in script
-    assert "window.Stemmer = EnglishStemmer" in script
-    assert "var splitQuery" in script
-    index = (built / "zh/searchindex.js").read_text(encoding="utf-8")
-    terms = json.loads(index.removeprefix("Search.setIndex(").removesuffix(")"))["terms"]
-    assert {"注意", "意力", "环"} <= set(terms)
-    assert "注意力" not in terms
 
 
 def test_an_unchanged_site_is_not_written_again_and_old_pages_vanish(site: Site, built: Path, tmp_path: Path) -> None:

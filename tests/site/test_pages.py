@@ -73,6 +73,46 @@ def test_a_claim_is_one_quiet_line_that_leads_to_the_table(notebook: NotebookNod
     assert "{#claim-1-2-1-accuracy}" in claims.text
 
 
+def source_of(notebook: NotebookNode, lines: int) -> str:
+    """The source that `show` put out, as it stands on the page when it has so many lines."""
+    show = next(cell for cell in notebook.cells if cell.get("id") == "show")
+    show.outputs[0].data["text/markdown"] = "`llmbook/nn/x.py`\n\n```python\n" + "x = 1\n" * lines + "```"
+    page = nbformat.reads(cut(notebook)[2].text, as_version=4)
+    nbformat.validate(page)
+    return next(cell for cell in page.cells if cell.id == "show").outputs[0].data["text/markdown"]
+
+
+def test_a_long_source_is_folded_below_its_path(notebook: NotebookNode) -> None:
+    assert "<details" not in source_of(notebook, 40)
+    folded = source_of(notebook, 41)
+    assert folded.startswith(
+        '`llmbook/nn/x.py`\n\n<details class="llmbook-fold"><summary>源码，41 行</summary>\n\n```python\nx = 1\n'
+    )
+    assert folded.endswith("x = 1\n```\n\n</details>")
+
+
+def claims_below(notebook: NotebookNode, number: int, *, holds: bool = True) -> str:
+    """What stands below a cell that made so many claims."""
+    cell = next(cell for cell in notebook.cells if cell.get("id") == "claim")
+    cell.outputs = [nbformat.from_dict(cell.outputs[0]) for _ in range(number)]
+    cell.outputs[-1].data[CLAIM_TYPE]["holds"] = holds
+    page = nbformat.reads(cut(notebook)[2].text, as_version=4)
+    nbformat.validate(page)
+    return next(cell for cell in page.cells if cell.id == "claim-claims").source
+
+
+def test_more_than_three_claims_are_folded(notebook: NotebookNode) -> None:
+    assert "<details" not in claims_below(notebook, 3)
+    folded = claims_below(notebook, 4)
+    assert folded.startswith('<details class="llmbook-fold"><summary>4 条论断</summary>\n<p class="llmbook-claim">')
+    assert folded.count('<p class="llmbook-claim">') == 4
+    assert "\n\n" not in folded  # Markdown ends raw HTML there
+
+
+def test_claims_of_which_one_fails_stay_open(notebook: NotebookNode) -> None:
+    assert '<details class="llmbook-fold" open>' in claims_below(notebook, 4, holds=False)
+
+
 def test_the_table_names_value_bound_source_and_result(notebook: NotebookNode) -> None:
     rows = claims_table(notebook.metadata["llmbook"], frozenset({"point-1-2-1"})).splitlines()
     first, second = rows[-2:]

@@ -52,4 +52,7 @@ def test_all_that_is_named_is_there_with_its_licence() -> None:
     entries = json.loads((SITE / "package.json").read_text(encoding="utf-8"))["vendor"].values()
     assert all((SITE / entry["folder"] / place).exists() for entry in entries for place in entry["files"].values())
     folders = {entry["folder"] for entry in entries}
-    assert all(any((SITE / folder / name).exists() for name in ("LICENSE", "LICENSE.txt", "package.json")) for folder in folders)
+    assert all(
+        any((SITE / folder / name).exists() for name in ("LICENSE", "LICENSE.txt", "package.json"))
+        for folder in folders
+    )

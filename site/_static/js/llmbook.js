@@ -15,7 +15,7 @@
   const shared = (id) => id !== "" && !/^id\d+$/.test(id);
 
   function place() {
-    const fragment = decodeURIComponent(location.hash.slice(1));
+    const fragment = location.hash.slice(1); // as it is: a live figure's state stands behind its label
     if (shared(fragment)) return fragment;
     const above = [...document.querySelectorAll("article section[id] section[id]")].filter(
       (section) => shared(section.id) && section.getBoundingClientRect().top < innerHeight / 3,
@@ -32,4 +32,42 @@
       remember(here === "zh" ? "en" : "zh");
     });
   });
+})();
+
+// What is folded is printed unfolded, also by browsers whose style sheets can't do it.
+(function () {
+  "use strict";
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details:not([open])")];
+    opened.forEach((details) => { details.open = true; });
+  });
+  addEventListener("afterprint", () => {
+    opened.forEach((details) => { details.open = false; });
+    opened = [];
+  });
+})();
+
+// A screen reader is told that the code was copied; the button itself only changes its picture.
+(function () {
+  "use strict";
+  addEventListener("DOMContentLoaded", () => {
+    const said = document.createElement("div");
+    said.className = "visually-hidden";
+    said.setAttribute("aria-live", "polite");
+    document.body.append(said);
+    document.addEventListener("click", (event) => {
+      const button = event.target.closest && event.target.closest(".copybtn");
+      if (!button) return;
+      said.textContent = "";
+      setTimeout(() => { said.textContent = button.dataset.tooltip; }, 200);
+    });
+  });
+
+  // a formula that scrolls by itself is scrolled by keyboard too
+  addEventListener("load", () => Promise.resolve(window.MathJax?.startup?.promise).then(() => {
+    document.querySelectorAll('mjx-container[display="true"]').forEach((formula) => {
+      if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+    });
+  }));
 })();

@@ -19,6 +19,9 @@ from llmbook.course.markup import parser
 from llmbook.receipts import CLAIM_TYPE
 
 SECTION = re.compile(r"section-\d+-\d+")
+SOURCE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LONGEST_SOURCE = 40
+MOST_CLAIMS = 3
 WORDS = {
     "zh": {
         "facts": "本章的全部代码执行一遍用时 {seconds:.0f} 秒，内存峰值 {peak:.1f} GB。",
@@ -33,6 +36,8 @@ WORDS = {
         "holds": "成立",
         "fails": "不成立",
         "differs": "此处不同",
+        "source": "源码，{n} 行",
+        "folded": "{n} 条论断",
     },
     "en": {
         "facts": "All code of this chapter was executed in {seconds:.0f} s, with a peak memory of {peak:.1f} GB.",
@@ -48,6 +53,8 @@ WORDS = {
         "holds": "holds",
         "fails": "fails",
         "differs": "differs here",
+        "source": "Source, {n} lines",
+        "folded": "{n} claims",
     },
 }
 HEAD = {
@@ -207,15 +214,38 @@ def _prose(cell: NotebookNode, text: str) -> NotebookNode:
 def _code(cell: NotebookNode, lang: str) -> list[NotebookNode]:
     """The cell without its claims, and below it a quiet line for each of them that leads to the chapter's table.
 
-    A figure's name and caption stand in the cell's metadata and would be given to the claims' outputs too.
+    A figure's name and caption stand in the cell's metadata and would be given to the claims' outputs too. What would
+    bury the text, long sources and many claims, is folded.
     """
+    words = WORDS[lang]
     shown = copy.deepcopy(cell)
     claims = [output["data"][CLAIM_TYPE] for output in shown.outputs if CLAIM_TYPE in output.get("data", {})]
     shown.outputs = [output for output in shown.outputs if CLAIM_TYPE not in output.get("data", {})]
+    for output in shown.outputs:
+        if "text/markdown" in output.get("data", {}):
+            output["data"]["text/markdown"] = fold_source(output["data"]["text/markdown"], words)
     if not claims:
         return [shown]
-    lines = [_claim_line(claim, WORDS[lang]) for claim in claims]
-    return [shown, nbformat.v4.new_markdown_cell("\n".join(lines), id=f"{cell.id}-claims")]
+    text = "\n".join(_claim_line(claim, words) for claim in claims)
+    if len(claims) > MOST_CLAIMS:
+        text = _folded(words["folded"].format(n=len(claims)), text, opened=not all(claim["holds"] for claim in claims))
+    return [shown, nbformat.v4.new_markdown_cell(text, id=f"{cell.id}-claims")]
+
+
+def fold_source(markdown: str, words: dict[str, str]) -> str:
+    """The Markdown of an output with its Python source folded if it's long; the path above it stays in sight."""
+
+    def fold(match: re.Match[str]) -> str:
+        lines = match[1].count("\n")
+        if lines <= LONGEST_SOURCE:
+            return match[0]
+        return _folded(words["source"].format(n=lines), f"\n{match[0]}\n")
+
+    return SOURCE.sub(fold, markdown)
+
+
+def _folded(summary: str, body: str, *, opened: bool = False) -> str:
+    return f'<details class="llmbook-fold"{" open" * opened}><summary>{summary}</summary>\n{body}\n</details>'
 
 
 def _claim_line(claim: dict[str, Any], words: dict[str, str]) -> str:

@@ -16,6 +16,7 @@ from llmbook.course.diagrams import diagram, diagram_names
 from llmbook.course.execute import Execution, claim_complaint, with_outputs
 from llmbook.course.expected import claims_of, expected_claims
 from llmbook.course.glossary import glossary_page
+from llmbook.course.live_weights import live_weights
 from llmbook.course.outline import load_outline
 from llmbook.course.site import Site, build_site
 from llmbook.course.source import LANGUAGES, Cell, Source, read
@@ -55,6 +56,7 @@ def publish_site(kept: list[tuple[Source, Execution]]) -> Path:
             bibliography=paths.chapters_dir() / "references.bib",
             settings=paths.root() / "site",
             build=build,
+            weights=live_weights(build / "weights"),
         )
     )
 

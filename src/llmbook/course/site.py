@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ WORDS = {
     "en": {"references": "References", "back": "Appendix"},
 }
 SPHINX_PAGES = ("genindex", "search")
+LEFT_OUT = (".buildinfo*", "objects.inv", "*.map", "locales", "check-solid.svg", "copy-button.svg")
+ARCHIVE = "llmbook.zip"
 ENTRY = """<!DOCTYPE html>
 <html lang="zh-CN">
 <head>
@@ -71,6 +74,7 @@ class Site:
         images: the folder of diagrams, which pages name as `/diagrams/….svg`.
         bibliography: the BibTeX file.
         settings: the folder of `conf.py`.
+        weights: the scripts with the live figures' weights, one for both languages.
         build: the folder that takes `site-src/`, `site-out/` (Sphinx's own) and `html/` (the site).
     """
 
@@ -82,6 +86,7 @@ class Site:
     bibliography: Path
     settings: Path
     build: Path
+    weights: Sequence[Path] = ()
 
 
 class SiteError(RuntimeError):
@@ -178,6 +183,7 @@ def _start_sphinx(site: Site, lang: str, *, everything: bool) -> subprocess.Pope
         "llmbook_title": site.outline["title"][lang],
         "llmbook_downloads": downloads,
         "llmbook_digest": _digest(site.settings),
+        "llmbook_weights": ",".join(f"{path.stem}:{path.stat().st_size / 1e6:.1f}" for path in site.weights),
     }
     command = [
         sys.executable,
@@ -225,12 +231,27 @@ def _publish(site: Site, docnames: set[str]) -> Path:
             for name in re.findall(r'_images/([^"?#]+)', page.read_text(encoding="utf-8"))
         }
         _remove_others(built / "_images", {built / "_images" / name for name in used})
-        shutil.copytree(built, new / lang, ignore=shutil.ignore_patterns(".buildinfo*", "objects.inv", "*.map"))
+        shutil.copytree(built, new / lang, ignore=shutil.ignore_patterns(*LEFT_OUT))
         for path in site.downloads[lang]:
             _copy(path, new / lang / "notebooks" / path.name)
+    for path in site.weights:
+        _copy(path, new / "weights" / path.name)
     write_text(new / "index.html", ENTRY.format(**site.outline["title"]))
+    archive(new, new / ARCHIVE)
     if html.exists():
         html.rename(old)
     new.rename(html)
     shutil.rmtree(old, ignore_errors=True)
     return html
+
+
+def archive(folder: Path, target: Path) -> None:
+    """Packs the site below `llmbook/`; the same site gives the same bytes. Its pages don't offer the archive again."""
+    with zipfile.ZipFile(target, "w") as packed:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file() and path != target):
+            content = path.read_bytes()
+            if path.suffix == ".html":
+                content = re.sub(rb'<p class="llmbook-zip">.*?</p>\n?', b"", content)
+            entry = zipfile.ZipInfo(f"llmbook/{path.relative_to(folder).as_posix()}", (1980, 1, 1, 0, 0, 0))
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            packed.writestr(entry, content)

@@ -6,7 +6,7 @@ Book: §0
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import nbformat
@@ -34,6 +34,8 @@ def findings(source: Source, *, locked: bool = True) -> list[Finding]:
         *outline.heading_findings(source),
         *glossary.term_findings(source),
         *literals.literal_numbers(source),
+        *_unused_labels(source),
+        *_pictures_without_words(source),
         *([*_claim_findings(source), *lock.lock_findings(source)] if locked else []),
     ]
 
@@ -102,7 +104,7 @@ def site_notebook(source: Source, lang: str, outputs: dict[str, list[dict]]) -> 
         if cell.kind == "markdown":
             cells.append(_markdown(cell, _faced(site_face, source, cell, where)))
             continue
-        metadata: dict[str, Any] = {"tags": [cell.tag]}
+        metadata: dict[str, Any] = {"tags": [cell.tag, *(["hide-input"] if cell.tag == "setup" else [])]}
         if figure := cell.metadata.get("figure"):
             caption = _faced(site_face, source, cell, where, figure["caption"][lang])
             metadata["mystnb"] = {
@@ -138,6 +140,45 @@ def split(*, locked: bool = True) -> list:
         write_text(path, nbformat.writes(notebook) + "\n")
         written.append(path)
     return written
+
+
+def references(sources: Iterable[Source]) -> set[str]:
+    """The labels that some text of these sources refers to, captions included."""
+    texts = [
+        text
+        for source in sources
+        for cell in source.cells
+        for text in ([cell.source] if cell.kind == "markdown" else [zh for _, zh, _ in cell.figure_words])
+    ]
+    return {item.value for text in texts for item in items(text) if item.kind in ("role eq", "role numref", "role ref")}
+
+
+def _unused_labels(source: Source) -> list[Finding]:
+    """Equations and figures that no text of the book refers to: a reader does not learn what they are for."""
+    counted = [t for t in targets(source, "zh").values() if t.kind in ("equation", "figure")]
+    if not counted:
+        return []
+    others = [read(path) for path in [*chapter_files(), *page_files()] if path != source.path]
+    used = references([source, *others])
+    return [
+        Finding(
+            source.path, 1, f"no text refers to the {target.kind} {target.label!r}: name it, or take its label away"
+        )
+        for target in counted
+        if target.label not in used
+    ]
+
+
+def _pictures_without_words(source: Source) -> list[Finding]:
+    """Diagrams without alternative text."""
+    return [
+        Finding(source.path, cell.line + (token.map or [0])[0], f"the figure {found.argument} has no alternative text")
+        for cell in source.cells
+        if cell.kind == "markdown"
+        for token in parser().parse(cell.source)
+        if token.type in FENCES and (found := directive(token)) is not None
+        if found.name in ("figure", "image") and not found.options.get("alt", "").strip()
+    ]
 
 
 def _claim_findings(source: Source) -> list[Finding]:

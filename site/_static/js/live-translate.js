@@ -1,0 +1,93 @@
+// The book's translator in the page: Chinese in, English out, greedily, with its cross-attention.
+(function () {
+  "use strict";
+  const WORDS = {
+    zh: {
+      text: "中文", layer: "层", head: "头", mean: "平均", writes: "译文", took: "{0} 个词元进，{1} 个词元出，{2} 毫秒",
+      empty: "请输入含有汉字的文字。", long: "这段文字有 {0} 个词元，这里最多翻译 {1} 个；请分成几段。", map: "交叉注意力：每个英文词元看哪些中文词元",
+      endless: "没有写结束符就停下了",
+    },
+    en: {
+      text: "Chinese", layer: "Layer", head: "Head", mean: "mean", writes: "Translation", took: "{0} tokens in, {1} tokens out, {2} ms",
+      empty: "Type some text with Chinese characters.", long: "This text has {0} tokens; at most {1} are translated here. Cut it into parts.",
+      map: "Cross-attention: which Chinese tokens each English token looks at", endless: "stopped without an end",
+    },
+  };
+  const LONGEST = 127;
+
+  window.LLMBook.live.register("translate", {
+    words: WORDS,
+    weights: "translator",
+    defaults: { text: "单击「确定」按钮关闭对话框。", layer: 2, head: 0 },
+    allowed: {
+      text: (text) => text.length <= 400,
+      layer: (layer) => [1, 2, 3].includes(layer),
+      head: (head) => [0, 1, 2, 3, 4, 5, 6].includes(head),
+    },
+    build(figure, bar) {
+      const { words, element, fill } = figure;
+      const model = window.LLMBook.transformer.load(figure.packed);
+      const tokenizer = window.LLMBook.tokenizers.byteBPE(figure.packed.extra.tokenizer);
+      const { num_layers, num_heads } = model.config;
+      const counted = (n) => Array.from({ length: n }, (_, i) => [i + 1, String(i + 1)]);
+      bar.text("text", words.text, { lang: "zh-CN", rows: 2, maxlength: 400 });
+      bar.choose("layer", words.layer, counted(num_layers));
+      bar.choose("head", words.head, [[0, words.mean], ...counted(num_heads)]);
+      const written = element("p", { class: "live-reading" });
+      const note = element("p", { class: "live-note" });
+      const map = element("div", { class: "live-map", role: "img", tabindex: "0" });
+      const numbers = element("details", { class: "live-numbers" }, element("summary", {}, words.numbers));
+      figure.stage.append(written, note, map, numbers);
+      const [bosId, eosId] = [tokenizer.specialIds["<bos>"], tokenizer.specialIds["<eos>"]];
+      let last = { text: null };
+      let waiting = 0;
+
+      function translated(text) {
+        if (last.text === text) return last;
+        const tokens = tokenizer.encode(text);
+        if (tokens.length > LONGEST) return { text, tooLong: tokens.length };
+        const source = [...tokens, eosId]; // the encoder was trained to read an end too
+        const begin = performance.now();
+        const found = model.greedy(source, { bosId, eosId, maxNewTokens: LONGEST, options: {} });
+        last = { text, source, found, ms: performance.now() - begin };
+        return last;
+      }
+
+      function show(state) {
+        const text = state.text.trim().split(/\s+/).join(" ");
+        map.replaceChildren();
+        numbers.replaceChildren(numbers.firstChild);
+        note.textContent = "";
+        if (!/[\u3400-\u9fff]/.test(text)) {
+          written.textContent = words.empty;
+          return;
+        }
+        const { source, found, ms, tooLong } = translated(text);
+        if (tooLong) {
+          written.textContent = fill(words.long, tooLong, LONGEST);
+          return;
+        }
+        const ids = found.ids.filter((id) => id !== eosId);
+        const english = tokenizer.decode(ids);
+        const ended = ids.length < found.ids.length;
+        written.replaceChildren(`${words.writes} `, element("q", { lang: "en" }, english));
+        note.textContent = fill(words.took, source.length, found.ids.length, Math.round(ms)) + (ended ? "" : `; ${words.endless}`);
+        const columns = [...tokenizer.pieces(source.slice(0, -1)), "<eos>"];
+        const rows = [...tokenizer.pieces(ids), ...(ended ? ["<eos>"] : [])];
+        const heads = found.cross[state.layer - 1];
+        const chosen = state.head ? [heads[state.head - 1]] : heads;
+        const value = (row, column) => chosen.reduce((sum, one) => sum + one.data[row * one.cols + column], 0) / chosen.length;
+        map.append(figure.heatmap(rows, columns, value));
+        map.setAttribute("aria-label", words.map);
+        numbers.append(element("div", { class: "live-scroll", tabindex: "0" }, figure.table(rows, columns, (row, column) => value(row, column).toFixed(4))));
+        figure.announce(`${words.writes}: ${english}`);
+      }
+
+      return function draw(state) {
+        clearTimeout(waiting);
+        if (last.text === null) show(state);
+        else waiting = setTimeout(() => show(state), 250);
+      };
+    },
+  });
+})();

@@ -1,0 +1,51 @@
+"""The weights of the live figures as scripts for the page: packed once, kept while nothing that they are made of changes.
+
+Book: §0
+"""
+
+import hashlib
+import inspect
+import json
+from pathlib import Path
+
+from llmbook import paths
+from llmbook.course import weights
+from llmbook.course.atomic import write_text
+
+BITS = 16  # int8 halves the files and costs no BLEU, but words one translation in eight differently than Python
+NAMES = ("pinyin", "translator")
+
+
+def live_weights(folder: Path) -> list[Path]:
+    """Brings the scripts `folder/NAME.js` up to date and returns them."""
+    scripts = []
+    for name in NAMES:
+        script = folder / f"{name}.js"
+        mark = f"// {key(name)}\n"
+        if not script.exists() or not script.read_text(encoding="utf-8").startswith(mark):
+            write_text(script, mark + packed(name))
+        scripts.append(script)
+    return scripts
+
+
+def key(name: str) -> str:
+    """A hash of the stored files, the packing code and the bits."""
+    digest = hashlib.sha256(f"{BITS}{inspect.getsource(weights)}".encode())
+    for path in sorted((paths.data_dir() / "weights" / name).iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def packed(name: str) -> str:
+    """The script of one model with what its figure needs of the tokenizers."""
+    from llmbook.generation import load_transcriber, load_translator  # brings torch, which an unchanged site needs not
+
+    if name == "pinyin":
+        transcriber = load_transcriber()
+        model = transcriber.model
+        extra = {"characters": transcriber.characters.symbols, "syllables": transcriber.syllables.symbols}
+    else:
+        model = load_translator().model
+        tokenizer = paths.data_dir() / "weights" / name / "tokenizer.json"
+        extra = {"tokenizer": json.loads(tokenizer.read_text(encoding="utf-8"))}
+    return weights.pack(dict(model.named_parameters()), model.config, name=name, bits=BITS, extra=extra)

@@ -1,0 +1,147 @@
+"""Every page of the built book in Chromium: console, requests, glyphs, formulas, accessibility in both colour schemes, weight, speed."""
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from llmbook import paths
+
+pytestmark = pytest.mark.built
+AXE = (Path(__file__).resolve().parents[2] / "site" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+HTML = paths.build_dir() / "html"
+PAGES = sorted(path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html"))
+OWN, SHARED = 1_500_000, 4_000_000  # bytes: a page's HTML and figures; scripts, styles and fonts
+FIRST_TEXT = 1000  # milliseconds
+GLYPHS = """() => {
+  // a character is missing where the font draws the box that it draws for a code point that no font has
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [40, 40];
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  const drawn = (character, font) => {
+    pen.clearRect(0, 0, 40, 40);
+    pen.font = font;
+    pen.fillText(character, 4, 30);
+    return canvas.toDataURL();
+  };
+  const missing = new Set();
+  const seen = new Set();
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const parent = walker.currentNode.parentElement;
+    if (parent.closest("script, style, mjx-container, noscript, i[class*='fa-']") || !parent.checkVisibility()) continue;
+    const font = "24px " + getComputedStyle(parent).fontFamily;
+    for (const character of walker.currentNode.textContent) {
+      if (/[\\s\\u200b-\\u200f\\u2060\\ufe0f\\p{M}]/u.test(character) || seen.has(font + character)) continue;
+      seen.add(font + character);
+      if (drawn(character, font) === drawn("\\u{10fffe}", font)) missing.add(character);
+    }
+  }
+  return [[...missing].join(" "), seen.size];
+}"""
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def context(request: pytest.FixtureRequest, browser: Browser) -> Iterator[BrowserContext]:
+    opened = browser.new_context(color_scheme=request.param, reduced_motion="reduce")
+    yield opened
+    opened.close()
+
+
+def opened(context: BrowserContext, name: str) -> tuple[Page, list[str], list[str]]:
+    """The page with all formulas set, what its console complains of, and what it asked for."""
+    page = context.new_page()
+    complaints: list[str] = []
+    requests: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+    page.goto((HTML / name).as_uri())
+    page.wait_for_load_state("load")
+    if page.query_selector(".math"):
+        page.wait_for_function("window.MathJax && MathJax.startup && MathJax.startup.promise", timeout=30_000)
+        page.evaluate("MathJax.startup.promise.then(() => true)")
+    return page, complaints, requests
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole_quiet_and_accessible(context: BrowserContext, name: str) -> None:
+    page, complaints, requests = opened(context, name)
+    assert complaints == []
+    assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+    formulas = page.eval_on_selector_all("span.math, div.math", "all => all.length")
+    assert page.eval_on_selector_all("mjx-container", "all => all.length") >= formulas
+    assert page.eval_on_selector_all("mjx-merror", "all => all.length") == 0
+    missing, looked_at = page.evaluate(GLYPHS)
+    assert missing == ""
+    assert looked_at > 5
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run(document, {preload: false, resultTypes: ['violations']})")
+    told = [(one["id"], one["impact"], [node["target"] for node in one["nodes"]][:3]) for one in found["violations"]]
+    page.close()
+    assert told == [], json.dumps(told, ensure_ascii=False, indent=1)
+
+
+def test_a_missing_glyph_and_a_violation_would_be_seen(context: BrowserContext) -> None:
+    page = context.new_page()
+    page.set_content("<p>abc 汉字 \U0010fffd</p><img src='data:,'>")
+    assert page.evaluate(GLYPHS)[0] == "\U0010fffd"
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run(document, {preload: false})")["violations"]
+    page.close()
+    assert "image-alt" in {one["id"] for one in found}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_weighs_little_and_shows_text_within_a_second(browser: Browser, name: str) -> None:
+    context = browser.new_context()
+    page, _, requests = opened(context, name)
+    times = page.evaluate("performance.getEntriesByType('paint').map(entry => [entry.name, entry.startTime])")
+    context.close()
+    files = {Path(unquote(urlsplit(url).path)) for url in requests if url.startswith("file:")}
+    shared = {file for file in files if file.suffix in (".js", ".css", ".woff2", ".woff", ".otf", ".ttf")}
+    assert sum(file.stat().st_size for file in files - shared) <= OWN
+    assert sum(file.stat().st_size for file in shared) <= SHARED
+    if name != "index.html":  # which only sends on
+        assert dict(times)["first-contentful-paint"] <= FIRST_TEXT
+
+
+def test_headings_are_in_order_and_pages_name_their_language(browser: Browser) -> None:
+    page = browser.new_page()
+    for name in PAGES:
+        page.goto((HTML / name).as_uri())
+        levels = page.eval_on_selector_all(
+            "article :is(h1, h2, h3, h4, h5)", "all => all.map(one => Number(one.tagName[1]))"
+        )
+        assert all(after - before <= 1 for before, after in pairwise(levels)), (name, levels)
+        if name != "index.html":
+            assert levels.count(1) <= 1
+            assert page.get_attribute("html", "lang") == ("zh-CN" if name.startswith("zh/") else "en")
+    page.close()
+
+
+def test_the_keyboard_walks_from_the_skip_link_to_text_and_navigation(browser: Browser) -> None:
+    page = browser.new_page()
+    page.goto((HTML / "en/01-transformer/section-1-2.html").as_uri())
+    page.keyboard.press("Tab")
+    assert "main" in page.evaluate("document.activeElement.textContent + document.activeElement.href").lower()
+    names = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        names.append(
+            page.evaluate(
+                """() => { const at = document.activeElement, style = getComputedStyle(at);
+                const seen = at.matches(':focus-visible') && (style.outlineStyle !== 'none' || style.boxShadow !== 'none');
+                return [at.getAttribute('aria-label') || at.title || at.textContent.trim() || at.name || '', seen]; }"""
+            )
+        )
+    assert all(name for name, _ in names), names
+    assert [name for name, seen in names if not seen] == []
+    assert any(re.search("中文", name) for name, _ in names)
+    page.close()
