@@ -28,7 +28,7 @@
     const page = link.getAttribute("href");
     link.addEventListener("click", () => {
       const fragment = place();
-      link.setAttribute("href", fragment ? page + "#" + fragment : page);
+      link.setAttribute("href", page + location.search + (fragment ? "#" + fragment : "")); // what was searched for goes along
       remember(here === "zh" ? "en" : "zh");
     });
   });

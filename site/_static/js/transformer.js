@@ -161,21 +161,12 @@
     const text = atob(packed.data);
     const bytes = new Uint8Array(text.length);
     for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-    const cut = (Kind, offset, size) => new Kind(bytes.slice(offset, offset + size * Kind.BYTES_PER_ELEMENT).buffer);
     const halves = Float32Array.from({ length: 2 ** 16 }, (_, code) => halfToFloat(code));
     const found = new Map();
-    for (const { name, shape, kind, offset, scales } of packed.tensors) {
+    for (const { name, shape, offset } of packed.tensors) {
       const size = shape.reduce((product, n) => product * n, 1);
-      const data = new Float32Array(size);
-      if (kind === "float16") {
-        const codes = cut(Uint16Array, offset, size);
-        for (let i = 0; i < size; i++) data[i] = halves[codes[i]];
-      } else if (kind === "int8") {
-        const [codes, byRow, cols] = [cut(Int8Array, offset, size), cut(Float32Array, scales, shape[0]), shape[1]];
-        for (let i = 0; i < size; i++) data[i] = codes[i] * byRow[Math.floor(i / cols)];
-      } else {
-        throw new Error(`tensor ${name} is of kind ${kind}; expected float16 or int8`);
-      }
+      const codes = new Uint16Array(bytes.slice(offset, offset + 2 * size).buffer);
+      const data = Float32Array.from(codes, (code) => halves[code]);
       found.set(name, { shape, data });
     }
     return found;
