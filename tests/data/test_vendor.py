@@ -273,7 +273,7 @@ def test_weights_of_a_run_are_entered_with_their_run_and_licence(copied):
 def test_weights_of_an_unknown_run_are_refused(copied):
     (copied / "weights" / "stray").mkdir(parents=True)
     (copied / "weights" / "stray" / "a.bin").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"a.bin under weights/ is of the run 'stray'; known: translator"):
+    with pytest.raises(ValueError, match=r"a.bin under weights/ is of the run 'stray'; known: pinyin, translator"):
         vendor.main(["--manifest"])
 
 
