@@ -84,8 +84,8 @@ WORDS = {
         "code": "代码 %s",
         "contents": "本页目录",
         "search": "搜索本书",
-        "show": "显示代码",
-        "hide": "收起代码",
+        "show": "准备用的代码",
+        "hide": "收起准备用的代码",
         "licence": "代码采用 Apache-2.0 许可，文字与插图采用 CC BY 4.0 许可。",
     },
     "en": {
@@ -94,8 +94,8 @@ WORDS = {
         "code": "Listing %s",
         "contents": "On this page",
         "search": "Search the book",
-        "show": "Show code",
-        "hide": "Hide code",
+        "show": "Set-up code",
+        "hide": "Hide the set-up code",
         "licence": "Code is under Apache-2.0, text and figures under CC BY 4.0.",
     },
 }

@@ -19,7 +19,10 @@ POINT = re.compile(r"#point-(\d+)-(\d+)-(\d+)")
 
 
 class LabelsFirst(SphinxTransform):
-    """Puts a heading's explicit label before the identifier that was made from its words."""
+    """Puts a heading's explicit label before the identifier that was made from its words, and counts a point's parts.
+
+    So every heading has the same address in both languages.
+    """
 
     default_priority = 300
 
@@ -29,6 +32,13 @@ class LabelsFirst(SphinxTransform):
         }
         for section in self.document.findall(nodes.section):
             section["ids"].sort(key=lambda identifier: identifier not in explicit)
+        for point in self.document.findall(nodes.section):
+            if not re.fullmatch(r"point-\d+-\d+-\d+", point["ids"][0]):
+                continue
+            for count, part in enumerate(filter(lambda node: isinstance(node, nodes.section), point.children), start=1):
+                identifier = f"{point['ids'][0]}-{count}"
+                part["ids"].insert(0, identifier)
+                self.document.ids[identifier] = part
 
 
 def assign_section_numbers(_: TocTreeCollector, env: BuildEnvironment) -> list[str]:

@@ -11,6 +11,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
 
 CHAPTER = re.compile(r"(\d\d-[^/]+)/")
+POINT = re.compile(r"point-(\d+-\d+-\d+)")
 SECTION = re.compile(r"(\d\d-[^/]+)/section-\d+-\d+")
 OTHER = {"zh_CN": ("en", "en"), "en": ("zh", "zh-CN")}
 WORDS = {
@@ -18,6 +19,7 @@ WORDS = {
         "download": "下载本章笔记本",
         "claims": "本章的全部论断",
         "minutes": "读一遍约 {} 分钟",
+        "unwritten": "这一点还没有写。",
         "languages": "语言",
         "contents": "全书目录",
         "home": "首页",
@@ -34,6 +36,7 @@ WORDS = {
         "download": "Download this chapter's notebook",
         "claims": "All claims of this chapter",
         "minutes": "about {} min to read",
+        "unwritten": "This point is not written yet.",
         "languages": "Language",
         "contents": "Contents of the book",
         "home": "Home",
@@ -66,6 +69,19 @@ THEME = {
 WRONG_LABELS = (' role="doc-biblioentry"', ' role="list"', ' aria-label="Toggle hidden content"')
 HAN = re.compile(r"[\u3400-\u9fff]")
 WORD = re.compile(r"[^\W\u3400-\u9fff]+")
+
+
+class SayWhatIsUnwritten(SphinxTransform):
+    """A point that is not among the finished ones says so."""
+
+    default_priority = 330
+
+    def apply(self, **_: object) -> None:
+        for section in self.document.findall(nodes.section):
+            label = POINT.fullmatch(section["ids"][0])
+            if label and label[1].replace("-", ".") not in self.config.llmbook_finished:
+                words = WORDS[self.config.language]
+                section.append(nodes.paragraph("", words["unwritten"], classes=["llmbook-unwritten"]))
 
 
 class MarkChineseEmphasis(SphinxTransform):
@@ -103,8 +119,8 @@ def reading_minutes(doctree: nodes.document) -> int:
 
 
 def add_minutes(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Puts the reading minutes below the title of a section's page."""
-    if not SECTION.fullmatch(docname):
+    """Puts the reading minutes below the title of a section's page, if any of it is written."""
+    if not points(app.env).get(docname):
         return
     title = next(iter(doctree.findall(nodes.title)), None)
     if title is not None:
@@ -143,14 +159,15 @@ def add_links(
 
 
 def points(env: BuildEnvironment) -> dict[str, list[tuple[str, str]]]:
-    """Number and title of the points of each section's page."""
+    """Number and title of the finished points of each section's page."""
     found: dict[str, list[tuple[str, str]]] = {}
     for docname in sorted(filter(SECTION.fullmatch, env.tocs)):
         numbered = [
             (".".join(map(str, entry[0]["secnumber"])), entry[0].astext())
             for entry in env.tocs[docname].findall(lambda node: node.tagname == "compact_paragraph")
-            if entry[0]["anchorname"].startswith("#point-") and entry[0].get("secnumber")
+            if POINT.fullmatch(entry[0]["anchorname"][1:])
         ]
+        numbered = [point for point in numbered if point[0] in env.config.llmbook_finished]
         if numbered:
             found[docname] = numbered
     return found
@@ -169,7 +186,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("llmbook_title", "", "env", str)
     app.add_config_value("llmbook_downloads", [], "html", [list])
     app.add_config_value("llmbook_digest", "", "env", str)
+    app.add_config_value("llmbook_finished", [], "env", [list])
     app.add_transform(MarkChineseEmphasis)
+    app.add_transform(SayWhatIsUnwritten)
     app.connect("doctree-resolved", add_minutes, priority=900)
     app.connect("html-page-context", add_links, priority=400)
     app.connect("build-finished", write_points)

@@ -153,6 +153,7 @@ def make_site(folder: Path) -> Site:
         downloads={lang: [folder / "notebooks" / lang / "01-transformer.ipynb"] for lang in PROSE},
         images={lang: folder / "images" / lang for lang in PROSE},
         bibliography=folder / "references.bib",
+        finished=["1.1.1", "1.2.1", "1.2.2"],
         settings=SETTINGS,
         build=folder / "build",
     )

@@ -136,7 +136,9 @@ def test_attention_reads_and_shows_the_weights_that_python_computes(page: Page, 
     rows = target.shape[1]
     shown = [[cell(holder, row, column) for column in range(len(text))] for row in range(rows)]
     assert torch.allclose(torch.tensor(shown), maps[1, 0, 2], atol=1e-4)
-    table = holder.query_selector(".live-numbers table")
+    assert holder.query_selector(".live-numbers table") is None
+    page.click("#fig-live-attention .live-numbers summary")
+    table = page.wait_for_selector("#fig-live-attention .live-numbers table")
     numbers = [float(value) for value in re.findall(r"\d\.\d{4}", table.text_content())]
     assert numbers == pytest.approx([value for row in shown for value in row])
 
@@ -164,6 +166,18 @@ def test_a_part_taken_away_breaks_the_page_as_it_breaks_python(page: Page, reade
         assert syllables(holder) == expected
         differs |= expected != read_greedily(reader, text)
     assert differs or part == "causal"
+    if part == "causal":  # the last step has all its rows
+        page.select_option(control("attention", "kind"), "decoder")
+        source = torch.tensor([reader.characters.encode(texts[-1])])
+        target = torch.tensor([[1, *reader.syllables.encode(syllables(holder))]])
+        layers = [block.self_attention for block in reader.model.decoder]
+        with mock.patch.object(llmbook.models.transformer, "causal_mask", see), torch.no_grad():
+            memory = reader.model.encode(source)
+            maps = attention_maps(layers, lambda: reader.model.decode(target, memory))
+        size = target.shape[1]
+        shown = [[cell(holder, row, column) for column in range(size)] for row in range(size)]
+        assert torch.allclose(torch.tensor(shown), maps[0, 0, 0], atol=1e-4)
+        assert maps[0, 0, 0].triu(1).sum() > 0.01
 
 
 def test_the_state_is_in_the_address_and_a_reset_takes_it_out(page: Page) -> None:
@@ -203,11 +217,51 @@ def test_a_damaged_address_changes_nothing(page: Page) -> None:
     assert page.input_value(control("attention", "kind")) == "cross"
 
 
+def test_an_example_is_taken_and_a_missing_syllable_counts_once(page: Page, reader: Transcriber) -> None:
+    holder = started(page, "attention", "en")
+    page.select_option("#fig-live-attention .live-controls select >> nth=0", "我想学数学，因为数学很有意思。")
+    assert page.input_value(control("attention", "text")) == "我想学数学，因为数学很有意思。"
+    whole = syllables(holder)
+    page.uncheck(control("attention", "scale"))
+    broken = syllables(holder)
+    assert broken == [*whole[:8], *whole[9:]]  # one xué is left out
+    assert holder.query_selector(".live-note").text_content().startswith("1 syllable(s) added, lost or changed")
+    assert holder.query_selector(".live-whole").text_content() == f"With all parts on: {' '.join(whole)}"
+
+
+def test_what_training_never_saw_is_warned_of(page: Page) -> None:
+    holder = started(page, "attention", "en")
+    for text, warning in (
+        ("你好", "ended with a punctuation mark"),
+        ("我" * 18 + "。", "longer than any sentence in training (18"),
+    ):
+        page.fill(control("attention", "text"), text)
+        assert warning in holder.query_selector(".live-note").text_content()
+    page.fill(control("attention", "text"), "你好！")
+    assert holder.query_selector(".live-note").text_content() == ""
+
+
+def test_on_paper_a_figure_is_its_picture(page: Page) -> None:
+    holder = started(page, "attention")
+    assert holder.query_selector("img").is_hidden()
+    page.emulate_media(media="print")
+    assert holder.query_selector("img").is_visible()
+    assert holder.query_selector(".live-stage").is_hidden()
+
+
+def test_a_broken_escape_in_the_address_stops_nothing(page: Page) -> None:
+    page.goto(address("zh", "#%E0%A4%A?x=1"))
+    page.wait_for_selector("#fig-live-sinusoids[data-live=on]", timeout=WAIT)
+    assert page.query_selector("#fig-live-attention .live-start")
+
+
 def test_unknown_characters_and_no_text_are_said(page: Page) -> None:
     holder = started(page, "attention", "en")
     page.fill(control("attention", "text"), "龘龖")
-    assert "Never seen in training: 龘 龖" in holder.query_selector(".live-note").text_content()
+    assert "never seen in training: 龘 龖" in holder.query_selector(".live-note").text_content()
     page.fill(control("attention", "text"), "  ")
+    assert holder.query_selector(".live-reading").text_content() == "Type some Chinese characters."
+    page.fill(control("attention", "text"), "Hello 123 😀")
     assert holder.query_selector(".live-reading").text_content() == "Type some Chinese characters."
 
 
@@ -236,9 +290,9 @@ def test_sinusoids_gives_the_dot_product_by_keyboard(page: Page) -> None:
                 page.keyboard.press("ArrowRight" if value > now else "ArrowLeft")
         table = sinusoidal_encoding(distance + 6, width, base=10.0**base)
         said = holder.query_selector(".live-reading").text_content()
-        found = float(re.search(r"dot product (-?[\d.]+)", said)[1])
+        found = float(re.search(r"dot product (−?\d+\.\d+)", said)[1].replace("−", "-"))
         assert found == pytest.approx((table[5] @ table[5 + distance]).item(), abs=1e-4)
-        assert f"its maximum {width // 2}" in said
+        assert said.endswith(f"times the maximum, {width // 2}")
 
 
 def test_every_control_has_a_label_and_the_keyboard_reaches_it(page: Page) -> None:
@@ -246,12 +300,14 @@ def test_every_control_has_a_label_and_the_keyboard_reaches_it(page: Page) -> No
     page.focus("#fig-live-attention .live-start")
     page.keyboard.press("Enter")
     page.wait_for_selector("#fig-live-attention[data-live=on]", timeout=WAIT)
-    page.wait_for_function("document.activeElement.dataset.key === 'text'")
-    reached = ["text"]
-    for _ in range(6):
+    page.wait_for_function("document.activeElement.className === 'live-controls'")
+    reached = []
+    for _ in range(8):
         page.keyboard.press("Tab")
-        reached.append(page.evaluate("document.activeElement.dataset.key"))
-    assert reached == ["text", "scale", "causal", "positions", "kind", "layer", "head"]
+        reached.append(
+            page.evaluate("document.activeElement.dataset.key || document.activeElement.labels[0].textContent")
+        )
+    assert reached == ["text", "Examples", "scale", "causal", "positions", "kind", "layer", "head"]
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "live-reset"
     page.focus(control("attention", "scale"))

@@ -191,7 +191,7 @@ def test_minutes_stand_below_the_title_of_a_section(page: Page, html: Path) -> N
 
 def test_progress_is_kept_and_shown(page: Page, html: Path) -> None:
     open_page(page, html / "zh" / SECTION)
-    button = page.get_by_role("button", name="读完 1.2.1")
+    button = page.get_by_role("button", name="读完了 1.2.1")
     assert button.get_attribute("aria-pressed") == "false"
     assert page.locator(".llmbook-tick").count() == 0
     button.press("Enter")
@@ -211,7 +211,7 @@ def test_the_index_leads_to_the_last_place(page: Page, html: Path) -> None:
     open_page(page, html / "en/index.html")
     assert page.locator(".llmbook-progress").count() == 0
     open_page(page, html / "en" / SECTION)
-    page.get_by_role("button", name="Mark 1.2.1 as read").click()
+    page.get_by_role("button", name="I have read 1.2.1").click()
     page.locator("#point-1-2-2").evaluate("(section) => { section.scrollIntoView(); }")
     page.wait_for_function("localStorage.getItem('llmbook-place') === '\"1.2.2\"'")
     for index in ("index.html", "01-transformer/index.html"):

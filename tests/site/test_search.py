@@ -16,7 +16,9 @@ from llmbook import paths
 from llmbook.course.site import Site, build_site
 
 QUERIES = tomllib.loads((Path(__file__).parent / "queries.toml").read_text(encoding="utf-8"))
-LABEL = re.compile(r"(?:chapter|section|point)-[\d-]+|notation|glossary|book")
+LABEL = re.compile(
+    r"(?:chapter-\d+|section-\d+-\d+|point-\d+-\d+-\d+)|notation|glossary|book"
+)  # not point-1-2-3-4, a part
 FIRST = (
     """query => LLMBook.search(query).slice(0, 1).map(({ url, title, trail }) => ({ url, title, trail }))[0] || null"""
 )

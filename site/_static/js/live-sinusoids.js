@@ -3,12 +3,12 @@
   "use strict";
   const WORDS = {
     zh: {
-      base: "底数", width: "宽度 d", distance: "距离 k", product: "距离 {0} 的两个位置，点积是 {1}，即最大值 {2} 的 {3}",
-      pattern: "上：位置 0 到 {0} 的编码，一行一个位置，一列一维。下：点积随距离 k 的变化",
+      base: "底数", width: "宽度 D", distance: "距离 k", product: "相隔 {0} 的两个位置，点积是 {1}，是最大值 {2} 的 {3} 倍",
+      pattern: "上：位置 0 到 {0} 的编码，一行一个位置，一列一维，颜色深是 −1，浅是 1。下：点积随距离 k 的变化",
     },
     en: {
-      base: "Base", width: "Width d", distance: "Distance k", product: "Two positions {0} apart have the dot product {1}, {3} of its maximum {2}",
-      pattern: "Top: the encodings of positions 0 to {0}, a row a position, a column a dimension. Bottom: dot product against distance k",
+      base: "Base", width: "Width D", distance: "Distance k", product: "Two positions {0} apart have the dot product {1}, which is {3} times the maximum, {2}",
+      pattern: "Top: the encodings of positions 0 to {0}, a row a position, a column a dimension, dark for −1, light for 1. Bottom: dot product against distance k",
     },
   };
   const POSITIONS = 32;
@@ -23,7 +23,7 @@
   window.LLMBook.live.register("sinusoids", {
     words: WORDS,
     weights: null,
-    defaults: { base: 4, width: 64, distance: 10 },
+    defaults: { base: 4, width: 128, distance: 10 },
     allowed: {
       base: (power) => Number.isInteger(power) && power >= 1 && power <= 6,
       width: (width) => width % 2 === 0 && width >= 4 && width <= 128,
@@ -50,7 +50,7 @@
             paths[level] += `M${(40 + j * cell).toFixed(1)} ${10 + t * row}h${cell.toFixed(1)}v${row}h-${cell.toFixed(1)}z`;
           }
         }
-        paths.forEach((d, level) => d && drawing.append(svg("path", { d, fill: figure.shade(level / (LEVELS - 1)) })));
+        paths.forEach((d, level) => d && drawing.append(svg("path", { d, fill: figure.shade(1 - level / (LEVELS - 1)) })));
         drawing.append(svg("text", { x: 34, y: 20, "text-anchor": "end" }, "0"), svg("text", { x: 34, y: 10 + POSITIONS * row, "text-anchor": "end" }, String(POSITIONS - 1)));
       }
 
@@ -60,20 +60,22 @@
         const y = (value) => 300 - (value / most) * 100;
         const line = Array.from({ length: FARTHEST * 2 + 1 }, (_, i) => `${i ? "L" : "M"}${x(i / 2).toFixed(1)} ${y(product(omegas, i / 2)).toFixed(1)}`);
         drawing.append(
-          svg("path", { d: `M40 ${y(0)}H${WIDE - 10}M40 ${y(most)}V${y(-0.5 * most)}`, stroke: "#888", fill: "none" }),
+          svg("path", { d: `M40 ${y(0)}H${WIDE - 10}M40 ${y(most)}V${y(-most)}`, stroke: "#888", fill: "none" }),
           svg("path", { d: line.join(""), stroke: "#084081", "stroke-width": 1.6, fill: "none" }),
-          svg("path", { d: `M${x(distance)} ${y(most)}V${y(-0.5 * most)}`, stroke: "#b2182b", "stroke-dasharray": "4 3", fill: "none" }),
+          svg("path", { d: `M${x(distance)} ${y(most)}V${y(-most)}`, stroke: "#b2182b", "stroke-dasharray": "4 3", fill: "none" }),
           svg("circle", { cx: x(distance), cy: y(product(omegas, distance)), r: 5, fill: "#b2182b" }),
           svg("text", { x: 34, y: y(most) + 5, "text-anchor": "end" }, String(most)),
           svg("text", { x: 34, y: y(0) + 5, "text-anchor": "end" }, "0"),
-          svg("text", { x: WIDE - 10, y: y(0) + 18, "text-anchor": "end" }, `k = ${FARTHEST}`),
+          svg("text", { x: 34, y: y(-most) + 5, "text-anchor": "end" }, `−${most}`),
+          svg("text", { x: WIDE - 10, y: y(-most) + 4, "text-anchor": "end" }, `k = ${FARTHEST}`),
+          svg("text", { x: 46, y: y(-most) + 4 }, "PE(p) · PE(p + k)"),
         );
       }
 
       return function draw({ base, width, distance }) {
         const omegas = frequencies(10 ** base, width);
         const drawing = svg("svg", {
-          xmlns: "http://www.w3.org/2000/svg", viewBox: `0 0 ${WIDE} 360`, width: WIDE, height: 360,
+          xmlns: "http://www.w3.org/2000/svg", viewBox: `0 0 ${WIDE} 412`, width: WIDE, height: 412, class: "live-fits",
           "font-family": "system-ui, sans-serif", "font-size": 13, fill: "#222",
         });
         pattern(omegas, drawing);
@@ -81,8 +83,8 @@
         map.replaceChildren(drawing);
         map.setAttribute("aria-label", fill(words.pattern, POSITIONS - 1));
         const value = product(omegas, distance);
-        const share = (value / omegas.length).toFixed(3);
-        sentence.textContent = fill(words.product, distance, value.toFixed(4), omegas.length, share);
+        const said = (number, digits) => number.toFixed(digits).replace("-", "−");
+        sentence.textContent = fill(words.product, distance, said(value, 4), omegas.length, said(value / omegas.length, 3));
         figure.announce(sentence.textContent);
       };
     },

@@ -3,14 +3,19 @@
   "use strict";
   const WORDS = {
     zh: {
-      text: "中文", layer: "层", head: "头", mean: "平均", writes: "译文", took: "{0} 个词元进，{1} 个词元出，{2} 毫秒",
+      text: "中文", layer: "层", head: "头", mean: "平均", writes: "译文：", took: "{0} 个词元进，{1} 个词元出（连 <eos>），{2} 毫秒",
       empty: "请输入含有汉字的文字。", long: "这段文字有 {0} 个词元，这里最多翻译 {1} 个；请分成几段。", map: "交叉注意力：每个英文词元看哪些中文词元",
-      endless: "没有写结束符就停下了",
+      endless: "写到 {0} 个词元的上限，没有写完",
+      bytes: "\\x.. 是一个字节：这个字不在词表里，按 UTF-8 的字节切开",
+      examples: [["单击「确定」按钮关闭对话框。", ""], ["选择要插入的图片文件。", ""], ["打印之前请先保存文档。", ""], ["我爱你。", ""]],
     },
     en: {
-      text: "Chinese", layer: "Layer", head: "Head", mean: "mean", writes: "Translation", took: "{0} tokens in, {1} tokens out, {2} ms",
+      text: "Chinese", layer: "Layer", head: "Head", mean: "mean", writes: "Translation:", took: "{0} tokens in, {1} tokens out (with <eos>), {2} ms",
       empty: "Type some text with Chinese characters.", long: "This text has {0} tokens; at most {1} are translated here. Cut it into parts.",
-      map: "Cross-attention: which Chinese tokens each English token looks at", endless: "stopped without an end",
+      map: "Cross-attention: which Chinese tokens each English token looks at", endless: "stopped at the limit of {0} tokens without an end",
+      bytes: "\\x.. is one byte: the vocabulary lacks this character, and it is cut into the bytes of its UTF-8",
+      examples: [["单击「确定」按钮关闭对话框。", "Click the OK button to close the dialog."], ["选择要插入的图片文件。", "Select the image file to insert."],
+        ["打印之前请先保存文档。", "Save the document before printing."], ["我爱你。", "I love you."]],
     },
   };
   const LONGEST = 127;
@@ -31,13 +36,14 @@
       const { num_layers, num_heads } = model.config;
       const counted = (n) => Array.from({ length: n }, (_, i) => [i + 1, String(i + 1)]);
       bar.text("text", words.text, { lang: "zh-CN", rows: 2, maxlength: 400 });
+      bar.examples("text", words.examples);
       bar.choose("layer", words.layer, counted(num_layers));
       bar.choose("head", words.head, [[0, words.mean], ...counted(num_heads)]);
       const written = element("p", { class: "live-reading" });
       const note = element("p", { class: "live-note" });
       const map = element("div", { class: "live-map", role: "img", tabindex: "0" });
-      const numbers = element("details", { class: "live-numbers" }, element("summary", {}, words.numbers));
-      figure.stage.append(written, note, map, numbers);
+      const numbers = figure.numbers();
+      figure.stage.append(written, note, map, numbers.details);
       const [bosId, eosId] = [tokenizer.specialIds["<bos>"], tokenizer.specialIds["<eos>"]];
       let last = { text: null };
       let waiting = 0;
@@ -56,10 +62,10 @@
       function show(state) {
         const text = state.text.trim().split(/\s+/).join(" ");
         map.replaceChildren();
-        numbers.replaceChildren(numbers.firstChild);
         note.textContent = "";
         if (!/[\u3400-\u9fff]/.test(text)) {
           written.textContent = words.empty;
+          figure.announce(words.empty);
           return;
         }
         const { source, found, ms, tooLong } = translated(text);
@@ -71,16 +77,17 @@
         const english = tokenizer.decode(ids);
         const ended = ids.length < found.ids.length;
         written.replaceChildren(`${words.writes} `, element("q", { lang: "en" }, english));
-        note.textContent = fill(words.took, source.length, found.ids.length, Math.round(ms)) + (ended ? "" : `; ${words.endless}`);
+        note.textContent = fill(words.took, source.length, found.ids.length, Math.round(ms)) + (ended ? "" : words.and + fill(words.endless, LONGEST));
         const columns = [...tokenizer.pieces(source.slice(0, -1)), "<eos>"];
+        if (columns.some((piece) => piece.includes("\\x"))) note.textContent += words.and + words.bytes;
         const rows = [...tokenizer.pieces(ids), ...(ended ? ["<eos>"] : [])];
         const heads = found.cross[state.layer - 1];
         const chosen = state.head ? [heads[state.head - 1]] : heads;
         const value = (row, column) => chosen.reduce((sum, one) => sum + one.data[row * one.cols + column], 0) / chosen.length;
         map.append(figure.heatmap(rows, columns, value));
         map.setAttribute("aria-label", words.map);
-        numbers.append(element("div", { class: "live-scroll", tabindex: "0" }, figure.table(rows, columns, (row, column) => value(row, column).toFixed(4))));
-        figure.announce(`${words.writes}: ${english}`);
+        numbers.fill(rows, columns, value);
+        figure.announce(`${words.writes} ${english}`);
       }
 
       return function draw(state) {

@@ -9,11 +9,11 @@ window.LLMBook = window.LLMBook || {};
   const COMMON = {
     zh: {
       start: "启动", loads: "启动（要加载 {0} MB 的权重）", loading: "正在加载权重…", failed: "权重没有加载成功：{0}", reset: "复原",
-      controls: "图的控件", numbers: "以表格显示这些数", on: "开", off: "关",
+      controls: "图的控件", numbers: "以表格显示这些数", examples: "例子", and: "；",
     },
     en: {
       start: "Start", loads: "Start (loads weights of {0} MB)", loading: "Loading the weights…", failed: "The weights could not be loaded: {0}",
-      reset: "Reset", controls: "Controls of the figure", numbers: "The numbers as a table", on: "on", off: "off",
+      reset: "Reset", controls: "Controls of the figure", numbers: "The numbers as a table", examples: "Examples", and: "; ",
     },
   };
   const words = COMMON[lang];
@@ -39,8 +39,8 @@ window.LLMBook = window.LLMBook || {};
 
   // what the address says about a figure: #fig-id?key=value&…
   function addressed(id) {
-    const [fragment, query] = location.hash.slice(1).split("?");
-    return decodeURIComponent(fragment) === id && query !== undefined ? Object.fromEntries(new URLSearchParams(query)) : null;
+    const [fragment, query] = location.hash.slice(1).split("?"); // identifiers of figures are ASCII
+    return fragment === id && query !== undefined ? Object.fromEntries(new URLSearchParams(query)) : null;
   }
 
   function remember(id, state, defaults) {
@@ -65,13 +65,16 @@ window.LLMBook = window.LLMBook || {};
   // controls keep their state key; `changed(key, value)` is called on every change
   function controls(figure) {
     const all = {};
-    const group = element("div", { class: "live-controls", role: "group", "aria-label": words.controls });
+    const group = element("div", { class: "live-controls", role: "group", "aria-label": words.controls, tabindex: "-1" });
     const add = (key, label, input, read, write, event = "input") => {
       input.id = `live-control-${(counter += 1)}`;
-      input.dataset.key = key;
-      input.addEventListener(event, () => figure.change(key, read()));
-      all[key] = write;
-      return element("div", { class: `live-control live-${input.type || "select"}` }, element("label", { for: input.id }, label), input);
+      if (key !== null) {
+        input.dataset.key = key;
+        input.addEventListener(event, () => figure.change(key, read()));
+        all[key] = write;
+      }
+      const name = element("label", { for: input.id }, label);
+      return element("div", { class: "live-control" }, ...(input.type === "checkbox" ? [input, name] : [name, input]));
     };
     return {
       group,
@@ -92,6 +95,16 @@ window.LLMBook = window.LLMBook || {};
         const value = () => (numeric ? Number(input.value) : input.value);
         group.append(add(key, label, input, value, (wanted) => (input.value = String(wanted)), "change"));
         return input;
+      },
+      // sentences to try, [text, what it says in the page's language or ""]
+      examples(key, list) {
+        const shown = list.map(([text, gloss]) => element("option", { value: text }, gloss ? `${text} (${gloss})` : text));
+        const input = element("select", {}, element("option", { value: "" }, "…"), ...shown);
+        group.append(add(null, words.examples, input, () => input.value, () => undefined, "change"));
+        input.addEventListener("change", () => {
+          if (input.value) figure.change(key, input.value);
+          input.value = "";
+        });
       },
       slide(key, label, { min, max, step = 1, text = String }) {
         const input = element("input", { type: "range", min, max, step });
@@ -128,14 +141,31 @@ window.LLMBook = window.LLMBook || {};
     return element("table", {}, element("thead", {}, head), element("tbody", {}, ...body));
   }
 
+  // the table below a map, made when it is opened; {details, fill(rows, columns, value)}
+  function numbers() {
+    const details = element("details", { class: "live-numbers" }, element("summary", {}, words.numbers));
+    const holder = element("div", { class: "live-scroll", tabindex: "0" });
+    details.append(holder);
+    let make = () => [];
+    const show = () => holder.replaceChildren(...(details.open ? make() : []));
+    details.addEventListener("toggle", show);
+    return {
+      details,
+      fill(rows, columns, value) {
+        make = () => [table(rows, columns, (row, column) => value(row, column).toFixed(4))];
+        show();
+      },
+    };
+  }
+
   // A map of weights as SVG: rows are queries, columns are keys; darker is more, and the numbers stand in the cells while they fit.
   function heatmap(rows, columns, value) {
     const size = columns.length <= 14 ? 38 : columns.length <= 24 ? 26 : 18;
-    const wide = (names) => Math.max(...names.map((name) => [...name].reduce((sum, c) => sum + (c.codePointAt(0) > 0x2e7f ? 14 : 8), 0)));
-    const left = Math.max(24, wide(rows)) + 10;
+    const wide = (names) => Math.max(...names.map((name) => [...name].reduce((sum, c) => sum + (c.codePointAt(0) > 0x2e7f ? 14 : 9), 0)));
+    const left = Math.max(24, wide(rows)) + 12;
     const slanted = wide(columns) > size;
-    const top = slanted ? wide(columns) * 0.75 + 18 : 26;
-    const width = left + size * columns.length + (slanted ? wide(columns) * 0.7 : 8);
+    const top = slanted ? wide(columns) * 0.75 + 20 : 26;
+    const width = left + size * columns.length + (slanted ? wide(columns) * 0.75 : 8);
     const drawing = svg("svg", {
       xmlns: "http://www.w3.org/2000/svg", viewBox: `0 0 ${Math.ceil(width)} ${Math.ceil(top + size * rows.length + 6)}`,
       width: Math.ceil(width), height: Math.ceil(top + size * rows.length + 6), "font-family": "system-ui, 'Noto Sans CJK SC', sans-serif",
@@ -186,7 +216,7 @@ window.LLMBook = window.LLMBook || {};
     const stage = element("div", { class: "live-stage" });
     const said = element("p", { class: "live-said visually-hidden", "aria-live": "polite" });
     const figure = {
-      id: holder.id, words: { ...words, ...maker.words[lang] }, lang, stage, element, svg, heatmap, table, fill, shade,
+      id: holder.id, words: { ...words, ...maker.words[lang] }, lang, stage, element, svg, heatmap, numbers, fill, shade,
       state: read(defaults, addressed(holder.id), maker.allowed || {}),
       change(key, value) {
         figure.state = { ...figure.state, [key]: value };
@@ -229,7 +259,7 @@ window.LLMBook = window.LLMBook || {};
       };
       stage.prepend(bar.group);
       stage.append(said);
-      picture.hidden = true;
+      picture.classList.add("live-off"); // but on paper
       (picture.closest("a") || picture).after(stage);
       button.remove();
       figure.redraw();
@@ -239,8 +269,8 @@ window.LLMBook = window.LLMBook || {};
     const button = element("button", { type: "button", class: "live-start" },
       maker.weights ? fill(words.loads, (window.LLMBook.sizes || {})[maker.weights] || "?") : words.start);
     button.addEventListener("click", () => start().then(() => {
-      const first = stage.querySelector("input, select, textarea");
-      if (first) first.focus();
+      const group = stage.querySelector(".live-controls");
+      if (group) group.focus(); // its first control is the next stop; a phone does not unfold its keyboard
     }));
     if (!maker.weights || addressed(holder.id)) start();
     if (!figure.started || maker.weights) (picture.closest("a") || picture).after(button);

@@ -16,7 +16,9 @@
 
   function place() {
     const fragment = location.hash.slice(1); // as it is: a live figure's state stands behind its label
-    if (shared(fragment)) return fragment;
+    const target = document.getElementById(fragment.split("?")[0]);
+    const near = target && Math.abs(target.getBoundingClientRect().top) < 2 * innerHeight; // else the reader has gone on
+    if (near && shared(fragment)) return fragment;
     const above = [...document.querySelectorAll("article section[id] section[id]")].filter(
       (section) => shared(section.id) && section.getBoundingClientRect().top < innerHeight / 3,
     );

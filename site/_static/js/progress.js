@@ -4,9 +4,9 @@
   "use strict";
   const chinese = document.documentElement.lang.toLowerCase().startsWith("zh");
   const words = chinese
-    ? { mark: (n) => `读完 ${n}`, read: "已读", on: "接着读：", count: (n, m) => `全书已写成 ${m} 个要点，读完了 ${n} 个。`,
+    ? { mark: (n) => `读完了 ${n}`, read: "已读", on: "接着读：", count: (n, m) => `全书已写成 ${m} 个要点，读完了 ${n} 个。`,
         chapter: (n, m) => `本章 ${m} 个要点，读完了 ${n} 个。` }
-    : { mark: (n) => `Mark ${n} as read`, read: "read", on: "Continue with ", count: (n, m) => `${n} of the book's ${m} points read.`,
+    : { mark: (n) => `I have read ${n}`, read: "read", on: "Continue with ", count: (n, m) => `${n} of the book's ${m} points read.`,
         chapter: (n, m) => `${n} of this chapter's ${m} points read.` };
   const root = document.documentElement.dataset.content_root || "./";
 
@@ -123,7 +123,8 @@
     const all = pages.flatMap((page) => points[page].map(([number, name]) => ({ page, number, name })));
     const read = numbersRead();
     const done = all.filter((point) => read.has(point.number)).length;
-    const last = all.find((point) => point.number === load("llmbook-place", ""));
+    const place = all.findIndex((point) => point.number === load("llmbook-place", ""));
+    const last = all.slice(place).find((point) => place >= 0 && !read.has(point.number)); // or what comes after it
     if (!done && !last) return;
     const line = element("p", "llmbook-progress");
     if (last) {

@@ -17,7 +17,7 @@ from llmbook.course.execute import Execution, claim_complaint, with_outputs
 from llmbook.course.expected import claims_of, expected_claims
 from llmbook.course.glossary import glossary_page
 from llmbook.course.live_weights import live_weights
-from llmbook.course.outline import load_outline
+from llmbook.course.outline import finished_points, load_outline
 from llmbook.course.site import Site, build_site
 from llmbook.course.source import LANGUAGES, Cell, Source, read
 from llmbook.course.split_languages import page_files, reader_notebook, site_notebook, site_page
@@ -54,6 +54,7 @@ def publish_site(kept: list[tuple[Source, Execution]]) -> Path:
             },
             images={lang: build / "diagrams" / lang for lang in LANGUAGES},
             bibliography=paths.chapters_dir() / "references.bib",
+            finished=finished_points(),
             settings=paths.root() / "site",
             build=build,
             weights=live_weights(build / "weights"),

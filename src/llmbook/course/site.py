@@ -73,6 +73,7 @@ class Site:
         downloads: the readers' notebooks.
         images: the folder of diagrams, which pages name as `/diagrams/….svg`.
         bibliography: the BibTeX file.
+        finished: the points that are written, such as "1.2.3".
         settings: the folder of `conf.py`.
         weights: the scripts with the live figures' weights, one for both languages.
         build: the folder that takes `site-src/`, `site-out/` (Sphinx's own) and `html/` (the site).
@@ -84,6 +85,7 @@ class Site:
     downloads: Mapping[str, Sequence[Path]]
     images: Mapping[str, Path]
     bibliography: Path
+    finished: Sequence[str]
     settings: Path
     build: Path
     weights: Sequence[Path] = ()
@@ -183,6 +185,7 @@ def _start_sphinx(site: Site, lang: str, *, everything: bool) -> subprocess.Pope
         "llmbook_title": site.outline["title"][lang],
         "llmbook_downloads": downloads,
         "llmbook_digest": _digest(site.settings),
+        "llmbook_finished": ",".join(site.finished),
         "llmbook_weights": ",".join(f"{path.stem}:{path.stat().st_size / 1e6:.1f}" for path in site.weights),
     }
     command = [
