@@ -98,11 +98,12 @@ check-fast: setup-test  ## lint, types and unit tests, in about three minutes
 	@$(PY) -m codespell_lib
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
-	$(tools)
-	@$(PYTEST) --jaxtyping-packages=llmbook,beartype.beartype -m "not messages and not built" tests
+	@$(PYTEST) --jaxtyping-packages=llmbook,beartype.beartype -m "not messages and not built and not slow" tests
 	@$(PYTEST) -m messages tests
 
 test: check-fast  ## all tests: lint, units, parity, every notebook, the site
+	$(tools)
+	@$(PYTEST) --jaxtyping-packages=llmbook,beartype.beartype -m "slow and not built" tests
 	@$(LLMBOOK) split
 	@$(PYTEST) --nbval -p llmbook.course.nbval_keep build/notebooks/zh
 	@$(LLMBOOK) book --strict

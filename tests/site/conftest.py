@@ -3,12 +3,14 @@
 Its prose stands in `chapter.zh.md` and `chapter.en.md`, a cell between two `+++`.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from playwright.sync_api import Browser, Page
 
 from llmbook import paths
 from llmbook.course.site import Site, build_site
@@ -184,3 +186,16 @@ def html(request: pytest.FixtureRequest) -> Path:
     folder = paths.build_dir() / "html"
     assert (folder / "index.html").exists(), "the book's site is not built; run `make book` first"
     return folder
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page on which every complaint in the console and every request that leaves the disk fails the test."""
+    opened = browser.new_page()
+    complaints: list[str] = []
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    opened.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or complaints.append(asked.url))
+    yield opened
+    opened.close()
+    assert complaints == []

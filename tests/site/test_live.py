@@ -4,7 +4,6 @@ import copy
 import importlib.util
 import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -31,17 +30,6 @@ WAIT = 60_000
 
 def address(lang: str, fragment: str = "") -> str:
     return (paths.build_dir() / "html" / lang / SECTION).as_uri() + fragment
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    opened = browser.new_page()
-    complaints: list[str] = []
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    yield opened
-    opened.close()
-    assert complaints == []
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,13 @@
 import json
 import re
 import tomllib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from llmbook import paths
 from llmbook.course.site import Site, build_site
@@ -43,19 +42,6 @@ def name_of(hit: dict[str, Any] | None) -> str:
     point = re.match(r"[\d.]+ ", hit["trail"][-1])
     above = "point-" + point[0].strip().replace(".", "-") if point else Path(page).stem
     return f"{above} / {hit['title']}"
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page on which every complaint in the console and every request that leaves the disk fails the test."""
-    page = browser.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: request.url.startswith(("file:", "data:")) or complaints.append(request.url))
-    yield page
-    page.close()
-    assert complaints == []
 
 
 @pytest.fixture(params=["zh", "en"])
