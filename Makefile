@@ -92,7 +92,7 @@ vendor: setup  ## fetch the vendored data, fonts and scripts again and check the
 	@$(PY) data/vendor.py
 	@$(PY) site/vendor.py
 
-check-fast: setup-test  ## lint, types and unit tests, in about three minutes
+check-fast: setup-test  ## lint, types and unit tests, in about six minutes
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check --quiet .
 	@$(PY) -m codespell_lib
