@@ -15,7 +15,7 @@ from sphinx.environment.collectors.toctree import TocTreeCollector
 from sphinx.transforms import SphinxTransform
 
 PAGE = re.compile(r"(?:.*/)?section-(\d+)-(\d+)")
-POINT = re.compile(r"#point-(\d+)-(\d+)-(\d+)")
+POINT = re.compile(r"point-(\d+)-(\d+)-(\d+)")
 
 
 class LabelsFirst(SphinxTransform):
@@ -33,7 +33,7 @@ class LabelsFirst(SphinxTransform):
         for section in self.document.findall(nodes.section):
             section["ids"].sort(key=lambda identifier: identifier not in explicit)
         for point in self.document.findall(nodes.section):
-            if not re.fullmatch(r"point-\d+-\d+-\d+", point["ids"][0]):
+            if not POINT.fullmatch(point["ids"][0]):
                 continue
             for count, part in enumerate(filter(lambda node: isinstance(node, nodes.section), point.children), start=1):
                 identifier = f"{point['ids'][0]}-{count}"
@@ -51,7 +51,7 @@ def assign_section_numbers(_: TocTreeCollector, env: BuildEnvironment) -> list[s
         for entry in toc.findall(compact_paragraph):
             reference = entry[0]
             anchor = reference["anchorname"]
-            match = page if anchor == "" else POINT.fullmatch(anchor)
+            match = page if anchor == "" else POINT.fullmatch(anchor[1:])
             numbers[anchor] = tuple(map(int, match.groups())) if match else None
             reference["secnumber"] = numbers[anchor]
         env.titles[docname]["secnumber"] = numbers.get("")

@@ -13,7 +13,9 @@ from playwright.sync_api import Browser, ElementHandle, Page
 
 import llmbook.models.transformer
 from llmbook import paths
+from llmbook.data import pinyin_pairs
 from llmbook.generation import Transcriber, generate, load_transcriber, load_translator
+from llmbook.generation.translator import LONGEST
 from llmbook.models import attention_maps
 from llmbook.nn import sinusoidal_encoding
 
@@ -203,6 +205,7 @@ def test_a_damaged_address_changes_nothing(page: Page) -> None:
     started(page, "attention", query="?head=99&kind=x&layer=NaN&nonsense=1&scale=maybe")
     assert page.input_value(control("attention", "head")) == "1"
     assert page.input_value(control("attention", "kind")) == "cross"
+    assert page.is_checked(control("attention", "scale"))
 
 
 def test_an_example_is_taken_and_a_missing_syllable_counts_once(page: Page, reader: Transcriber) -> None:
@@ -218,10 +221,12 @@ def test_an_example_is_taken_and_a_missing_syllable_counts_once(page: Page, read
 
 
 def test_what_training_never_saw_is_warned_of(page: Page) -> None:
-    holder = started(page, "attention", "en")
+    holder, sentences = started(page, "attention", "en"), [pair.characters for pair in pinyin_pairs().train]
+    longest = max(map(len, sentences))
+    assert {sentence[-1] for sentence in sentences} <= set("。！？…”")
     for text, warning in (
         ("你好", "ended with a punctuation mark"),
-        ("我" * 18 + "。", "longer than any sentence in training (18"),
+        ("我" * longest + "。", f"longer than any sentence in training ({longest} "),
     ):
         page.fill(control("attention", "text"), text)
         assert warning in holder.query_selector(".live-note").text_content()
@@ -263,9 +268,39 @@ def test_translate_writes_what_python_writes(page: Page) -> None:
         )
     page.fill(control("translate", "text"), "hello")
     page.wait_for_function("document.querySelector('#fig-live-translate .live-reading').textContent.includes('汉字')")
-    page.fill(control("translate", "text"), "好的" * 150)
-    page.wait_for_function("document.querySelector('#fig-live-translate .live-reading').textContent.includes('127')")
+    page.fill(control("translate", "text"), "好的" * LONGEST)
+    page.wait_for_function(
+        "most => document.querySelector('#fig-live-translate .live-reading').textContent.includes(most)",
+        arg=str(LONGEST),
+    )
     assert holder.query_selector(".live-map svg") is None
+
+
+def test_the_prose_about_single_sentences_is_true(page: Page, reader: Transcriber) -> None:
+    holder = started(page, "attention")
+    assert " ".join(read_greedily(reader, "他还没还书。")) == "tā hái méi hái shū"
+    assert read_greedily(reader, "音乐让我快乐。") == ["yīn", "yuè", "ràng", "wǒ", "kuài", "lè"]
+    page.fill(control("attention", "text"), "她为了孩子什么都行。")
+    assert syllables(holder)[1] == "wèi"
+    page.uncheck(control("attention", "scale"))
+    assert syllables(holder)[1] == "wéi"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_started_figures_are_accessible_and_fit_a_phone(browser: Browser, scheme: str) -> None:
+    context = browser.new_context(color_scheme=scheme, viewport={"width": 360, "height": 800}, reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(address("zh"))
+    for name in ("attention", "translate"):
+        page.click(f"#fig-live-{name} .live-start")
+        page.wait_for_selector(f"#fig-live-{name}[data-live=on]", timeout=WAIT)
+        page.click(f"#fig-live-{name} .live-numbers summary")
+        page.wait_for_selector(f"#fig-live-{name} .live-numbers table")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.evaluate((SITE / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run('figure.live', {preload: false, resultTypes: ['violations']})")["violations"]
+    context.close()
+    assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found] == []
 
 
 def test_sinusoids_gives_the_dot_product_by_keyboard(page: Page) -> None:

@@ -60,6 +60,7 @@
       const model = window.LLMBook.transformer.load(figure.packed);
       const characters = window.LLMBook.tokenizers.characters(figure.packed.extra.characters);
       const syllables = window.LLMBook.tokenizers.characters(figure.packed.extra.syllables);
+      const { bosId, eosId } = syllables;
       const { num_layers, num_heads } = model.config;
       const counted = (n) => Array.from({ length: n }, (_, i) => [i + 1, String(i + 1)]);
       bar.text("text", words.text, { lang: "zh-CN", type: "text", maxlength: LONGEST, size: 24 });
@@ -78,14 +79,14 @@
       figure.stage.append(reading, whole, note, map, numbers.details);
 
       function run(symbols, options) {
-        const found = model.greedy(characters.encode(symbols), { bosId: 1, eosId: 2, maxNewTokens: MOST, options });
-        const ended = found.ids[found.ids.length - 1] === 2;
-        return { ...found, ended, syllables: syllables.tokens(found.ids.filter((id) => id !== 2)) };
+        const found = model.greedy(characters.encode(symbols), { bosId, eosId, maxNewTokens: MOST, options });
+        const ended = found.ids[found.ids.length - 1] === eosId;
+        return { ...found, ended, syllables: syllables.tokens(found.ids.filter((id) => id !== eosId)) };
       }
 
       function lastStep(symbols, ids, options) {
         const { memory } = model.encode(characters.encode(symbols), options);
-        return model.decode([1, ...ids.slice(0, -1)], memory, options).maps.self;
+        return model.decode([bosId, ...ids.slice(0, -1)], memory, options).maps.self;
       }
 
       return function draw(state) {
@@ -111,7 +112,7 @@
         if (!now.ended) notes.push(fill(words.endless, MOST));
         if (!/[。！？…”]$/.test(symbols.join(""))) notes.push(words.unended);
         if (symbols.length > TRAINED) notes.push(fill(words.long, TRAINED));
-        const unseen = symbols.filter((symbol) => symbol.trim() && characters.encode([symbol])[0] === 3);
+        const unseen = symbols.filter((symbol) => symbol.trim() && characters.encode([symbol])[0] === characters.unkId);
         if (unseen.length) notes.push(fill(words.unknown, [...new Set(unseen)].join(" ")));
         note.textContent = notes.join(words.and);
         const written = [...now.syllables, ...(now.ended ? ["<eos>"] : [])];

@@ -8,11 +8,11 @@ window.LLMBook = window.LLMBook || {};
   const makers = {};
   const COMMON = {
     zh: {
-      start: "启动", loads: "启动（要加载 {0} MB 的权重）", loading: "正在加载权重…", failed: "权重没有加载成功：{0}", reset: "复原",
+      loads: "启动（要加载 {0} MB 的权重）", loading: "正在加载权重…", failed: "权重没有加载成功：{0}", reset: "复原",
       controls: "图的控件", numbers: "以表格显示这些数", examples: "例子", and: "；",
     },
     en: {
-      start: "Start", loads: "Start (loads weights of {0} MB)", loading: "Loading the weights…", failed: "The weights could not be loaded: {0}",
+      loads: "Start (loads weights of {0} MB)", loading: "Loading the weights…", failed: "The weights could not be loaded: {0}",
       reset: "Reset", controls: "Controls of the figure", numbers: "The numbers as a table", examples: "Examples", and: "; ",
     },
   };
@@ -54,15 +54,15 @@ window.LLMBook = window.LLMBook || {};
     const state = { ...defaults };
     for (const [key, value] of Object.entries(given || {})) {
       if (!(key in defaults)) continue;
-      const typed =
-        typeof defaults[key] === "boolean" ? value === "true" : typeof defaults[key] === "number" ? Number(value) : value;
-      if (!Number.isNaN(typed) && (!allowed[key] || allowed[key](typed))) state[key] = typed;
+      const kind = typeof defaults[key];
+      const typed = kind === "boolean" ? { true: true, false: false }[value] : kind === "number" ? Number(value) : value;
+      if (typed !== undefined && !Number.isNaN(typed) && (!allowed[key] || allowed[key](typed))) state[key] = typed;
     }
     return state;
   }
 
   let counter = 0;
-  // controls keep their state key; `changed(key, value)` is called on every change
+  // each control but the examples stands for one key of the state
   function controls(figure) {
     const all = {};
     const group = element("div", { class: "live-controls", role: "group", "aria-label": words.controls, tabindex: "-1" });
@@ -266,14 +266,14 @@ window.LLMBook = window.LLMBook || {};
       holder.dataset.live = "on";
     }
 
-    const button = element("button", { type: "button", class: "live-start" },
-      maker.weights ? fill(words.loads, (window.LLMBook.sizes || {})[maker.weights] || "?") : words.start);
+    const size = maker.weights && window.LLMBook.sizes[maker.weights];
+    const button = element("button", { type: "button", class: "live-start" }, fill(words.loads, size));
     button.addEventListener("click", () => start().then(() => {
       const group = stage.querySelector(".live-controls");
       if (group) group.focus(); // its first control is the next stop; a phone does not unfold its keyboard
     }));
+    if (maker.weights) (picture.closest("a") || picture).after(button);
     if (!maker.weights || addressed(holder.id)) start();
-    if (!figure.started || maker.weights) (picture.closest("a") || picture).after(button);
     if (addressed(holder.id)) {
       holder.scrollIntoView();
       // formulas above it are set later and move it
