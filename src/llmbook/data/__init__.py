@@ -4,6 +4,8 @@ from llmbook.data.assets import manifest, vendored
 from llmbook.data.corpora import load_corpus
 from llmbook.data.fetch import fetched
 from llmbook.data.images import Emoji, load_emoji
+from llmbook.data.pinyin_task import PinyinTask, pinyin_task
+from llmbook.data.recall import Recall, recall_batches
 from llmbook.data.sentence_pairs import (
     Batch,
     PinyinPair,
@@ -14,22 +16,29 @@ from llmbook.data.sentence_pairs import (
     pinyin_pairs,
     polyphones,
 )
+from llmbook.data.song_lyrics import SongLyrics, song_lyrics
 from llmbook.data.splits import Split, part_of, split_by_document
 from llmbook.data.translation_batches import collate_ids, translation_batches
 from llmbook.data.translation_mixture import everyday_pairs, translation_mixture
 from llmbook.data.translations import TranslationPair, translation_pairs
+from llmbook.data.windows import Window, consecutive_windows, random_windows
 
 __all__ = [
     "Batch",
     "Emoji",
     "PinyinPair",
+    "PinyinTask",
+    "Recall",
+    "SongLyrics",
     "Split",
     "TranslationPair",
+    "Window",
     "align",
     "batches",
     "collate",
     "collate_ids",
     "commonest_readings",
+    "consecutive_windows",
     "everyday_pairs",
     "fetched",
     "load_corpus",
@@ -37,7 +46,11 @@ __all__ = [
     "manifest",
     "part_of",
     "pinyin_pairs",
+    "pinyin_task",
     "polyphones",
+    "random_windows",
+    "recall_batches",
+    "song_lyrics",
     "split_by_document",
     "translation_batches",
     "translation_mixture",

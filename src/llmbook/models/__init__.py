@@ -3,6 +3,18 @@
 from llmbook.models.attention_maps import attention_maps
 from llmbook.models.conditioned import Conditioned
 from llmbook.models.head_removal import without_head
+from llmbook.models.seq2seq import Seq2Seq, Seq2SeqConfig
+from llmbook.models.sequence_model import SequenceModel, SequenceModelConfig
 from llmbook.models.transformer import Transformer, TransformerConfig
 
-__all__ = ["Conditioned", "Transformer", "TransformerConfig", "attention_maps", "without_head"]
+__all__ = [
+    "Conditioned",
+    "Seq2Seq",
+    "Seq2SeqConfig",
+    "SequenceModel",
+    "SequenceModelConfig",
+    "Transformer",
+    "TransformerConfig",
+    "attention_maps",
+    "without_head",
+]

@@ -49,6 +49,19 @@ class LayerCache:
             self.key, self.value = self.key[rows], self.value[rows]
 
 
+class LayerState:
+    """What a layer without attention keeps of the past: tensors [batch, …] that do not grow."""
+
+    def __init__(self) -> None:
+        self.state: tuple[Tensor, ...] | None = None
+
+    def reorder(self, rows: Int[Tensor, "new_batch"]) -> None:
+        if self.state is not None:
+            kind = type(self.state)
+            parts = [part[rows] for part in self.state]
+            self.state = kind(parts) if kind is tuple else kind(*parts)
+
+
 class KVCache:
     """One `LayerCache` a layer, and which cached tokens are real: `mask` [batch, length]."""
 
@@ -57,7 +70,9 @@ class KVCache:
             raise ValueError(
                 f"num_layers is {num_layers}, batch_size {batch_size}; expected >= 1 and >= 0"
             )
-        self.layers = [LayerCache() for _ in range(num_layers)]
+        self.layers: list[LayerCache] | list[LayerState] = [
+            LayerCache() for _ in range(num_layers)
+        ]
         self.mask: Bool[Tensor, "batch length"] = torch.ones(
             batch_size, 0, dtype=torch.bool, device=device
         )

@@ -1,14 +1,13 @@
-"""Cross-entropy of the next token, with label smoothing; and of a Transformer that is given the right prefix.
+"""Cross-entropy of the next token, with label smoothing; and of a model with encoder and decoder that is given the right prefix.
 
 Book: §1.2.1
 """
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from llmbook.data import Batch
-from llmbook.models import Transformer
 
 IGNORED = -100
 
@@ -53,7 +52,7 @@ def cross_entropy(
     return losses[real].mean()
 
 
-def teacher_forced(model: Transformer, batch: Batch, *, label_smoothing: float | int = 0.0) -> Float[Tensor, ""]:
+def teacher_forced(model: nn.Module, batch: Batch, *, label_smoothing: float | int = 0.0) -> Float[Tensor, ""]:
     """The mean cross-entropy of each target token, given the source and the right tokens before it.
 
     Whatever the model would have written, the next step gets the right prefix (Williams and Zipser 1989), so that all

@@ -1,0 +1,177 @@
+"""Sequence to sequence with LSTMs, with attention or with one vector between the two sides.
+
+Book: §1.1.1
+"""
+
+from dataclasses import KW_ONLY, dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from llmbook.models.transformer import initialize, real_tokens
+from llmbook.nn import LSTM, KVCache, LayerState, LSTMState, MultiHeadAttention
+from llmbook.nn.recurrent import reverse
+
+
+@dataclass(frozen=True)
+class Seq2SeqConfig:
+    """Sizes of a `Seq2Seq`; both sides share vocabulary and embedding."""
+
+    vocab_size: int
+    _: KW_ONLY
+    d_model: int = 256
+    attention: bool = True
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.vocab_size < 1 or self.d_model < 2 or self.d_model % 2:
+            raise ValueError(
+                f"vocab_size is {self.vocab_size}, d_model {self.d_model}; "
+                "expected vocab_size >= 1 and an even d_model >= 2"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}; expected 0 <= dropout < 1")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the encoder leaves: an output a token, and the state after the last one."""
+
+    memory: Float[Tensor, "batch source d_model"]
+    source_mask: Bool[Tensor, "batch source"]
+    states: tuple[LSTMState, LSTMState]
+
+    def repeated(self, n: int) -> "Encoded":
+        """Each source n times in a row."""
+        memory, mask = (
+            part.repeat_interleave(n, dim=0) for part in (self.memory, self.source_mask)
+        )
+        states = [
+            LSTMState(*(part.repeat_interleave(n, dim=0) for part in state))
+            for state in self.states
+        ]
+        return Encoded(memory, mask, (states[0], states[1]))
+
+
+class Seq2Seq(nn.Module):
+    """Two LSTM layers read, two write.
+
+    The first layer that reads does so in both directions (Bahdanau et al. 2015). The two that
+    write start from the states that reading ended with: without attention that is all they
+    get (Sutskever et al. 2014). With attention, the first of them looks at all outputs of the
+    encoder in each step; what it finds is added to what the second reads (as in Wu et al.
+    2016).
+
+    Leaves out: Bahdanau's additive scores; the attention here is one scaled dot-product head.
+
+    Raises:
+        ValueError: ids that are not integers [batch, tokens] or not in the vocabulary, masks of
+            other shapes, a source that is padded on the left.
+    """
+
+    def __init__(self, config: Seq2SeqConfig):
+        super().__init__()
+        self.config, d_model = config, config.d_model
+        self.embedding = nn.Embedding(config.vocab_size, d_model)
+        self.forwards, self.backwards = LSTM(d_model, d_model // 2), LSTM(d_model, d_model // 2)
+        self.reader = LSTM(d_model, d_model)
+        self.asker, self.writer = LSTM(d_model, d_model), LSTM(d_model, d_model)
+        self.attention = MultiHeadAttention(d_model, 1) if config.attention else None
+        self.dropout = nn.Dropout(config.dropout)
+        self.output = nn.Linear(d_model, config.vocab_size, bias=False)
+        initialize(self)
+        for module in self.modules():
+            if isinstance(module, LSTM):
+                module.reset()
+        self.output.weight = self.embedding.weight
+
+    def forward(
+        self,
+        source_ids: Int[Tensor, "batch source"],
+        target_ids: Int[Tensor, "batch target"],
+        *,
+        source_mask: Bool[Tensor, "batch source"] | None = None,
+        target_mask: Bool[Tensor, "batch target"] | None = None,
+    ) -> Float[Tensor, "batch target vocab_size"]:
+        """Teacher forcing: logits[:, t] are those of the token after target_ids[:, t]."""
+        return self.decode(
+            target_ids, self.encode(source_ids, source_mask), target_mask=target_mask
+        )
+
+    def embed(self, token_ids: Tensor) -> Tensor:
+        return self.dropout(self.embedding(token_ids) * self.config.d_model**0.5)
+
+    def encode(self, source_ids: Tensor, source_mask: Tensor | None = None) -> Encoded:
+        """Reads the source."""
+        real = real_tokens(source_ids, source_mask, self.config.vocab_size)
+        if (~real[:, :-1] & real[:, 1:]).any():
+            raise ValueError(
+                "source_mask has padding before a real token; sources are padded right"
+            )
+        x = self.embed(source_ids)
+        there, there_state = self.forwards(x, mask=real)
+        back, back_state = self.backwards(reverse(x, real), mask=real)
+        x = torch.cat([there, reverse(back, real)], dim=-1)
+        both = LSTMState(
+            *(torch.cat(pair, dim=-1) for pair in zip(there_state, back_state, strict=True))
+        )
+        memory, state = self.reader(self.dropout(x), mask=real)
+        return Encoded(memory, real, (both, state))
+
+    def decode(
+        self,
+        target_ids: Tensor,
+        encoded: Encoded,
+        *,
+        target_mask: Tensor | None = None,
+        cache: KVCache | None = None,
+    ) -> Float[Tensor, "batch target vocab_size"]:
+        """Logits from the target so far and what was read."""
+        real = real_tokens(target_ids, target_mask, self.config.vocab_size)
+        states = encoded.states
+        if cache is not None:
+            cache.extend_mask(real)
+            states = tuple(
+                layer.state or old for layer, old in zip(cache.layers, states, strict=True)
+            )
+        mask = None if target_mask is None else real
+        x, asker_state = self.asker(self.embed(target_ids), state=states[0], mask=mask)
+        if self.attention is not None:
+            seen = encoded.source_mask[:, None, None]
+            x = x + self.attention(x, context=encoded.memory, mask=seen)
+        x, writer_state = self.writer(self.dropout(x), state=states[1], mask=mask)
+        if cache is not None:
+            cache.layers[0].state, cache.layers[1].state = asker_state, writer_state
+        return self.output(self.dropout(x))
+
+    def conditioned(
+        self, source_ids: Tensor, *, source_mask: Tensor | None = None
+    ) -> "ConditionedSeq2Seq":
+        """A decoder for these sources, with the protocol that `generate` expects of a model."""
+        return ConditionedSeq2Seq(self, self.encode(source_ids, source_mask))
+
+
+class ConditionedSeq2Seq(nn.Module):
+    """The decoder with what was read filled in, for one target row a source or n neighbours."""
+
+    def __init__(self, model: Seq2Seq, encoded: Encoded):
+        super().__init__()
+        self.model, self.encoded = model, encoded
+
+    def forward(
+        self,
+        token_ids: Int[Tensor, "batch target"],
+        *,
+        token_mask: Bool[Tensor, "batch target"] | None = None,
+        cache: KVCache | None = None,
+    ) -> Float[Tensor, "batch target vocab_size"]:
+        repeats = max(1, token_ids.shape[0] // max(1, self.encoded.memory.shape[0]))
+        encoded = self.encoded if repeats == 1 else self.encoded.repeated(repeats)
+        return self.model.decode(token_ids, encoded, target_mask=token_mask, cache=cache)
+
+    def make_cache(self, batch_size: int) -> KVCache:
+        """The states of the two layers that write."""
+        cache = KVCache(2, batch_size, self.model.embedding.weight.device)
+        cache.layers = [LayerState(), LayerState()]
+        return cache

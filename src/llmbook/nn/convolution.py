@@ -1,0 +1,69 @@
+"""Causal dilated convolution over a sequence.
+
+Book: §1.1.1
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+def receptive_field(kernel_size: int, num_layers: int) -> int:
+    """How many tokens, itself counted, one output sees where dilations are 1, 2, 4, ….
+
+    1 + (k − 1)(2^L − 1) (van den Oord et al. 2016, section 2.1, with k = 2).
+    """
+    return 1 + (kernel_size - 1) * (2**num_layers - 1)
+
+
+class CausalConv1d(nn.Module):
+    """y_t = Σ_j W_j x_{t − (k − 1 − j) r} + b, j = 0 … k − 1; what lies before the start is 0.
+
+    k is the kernel's size, r the dilation: with r = 1 the last k tokens are seen, with larger r
+    every r-th one. As a matrix product: the k tokens side by side, times W = (W_0 … W_{k−1}).
+
+    Args:
+        d_in: width of the input.
+        d_out: width of the output.
+        kernel_size: k.
+        dilation: r.
+
+    Raises:
+        ValueError: a size below 1, an input of another width, a past of another length.
+    """
+
+    def __init__(self, d_in: int, d_out: int, kernel_size: int, *, dilation: int = 1):
+        super().__init__()
+        if min(d_in, d_out, kernel_size, dilation) < 1:
+            raise ValueError(
+                f"d_in is {d_in}, d_out {d_out}, kernel_size {kernel_size}, "
+                f"dilation {dilation}; expected each >= 1"
+            )
+        self.d_in, self.kernel_size, self.dilation = d_in, kernel_size, dilation
+        self.linear = nn.Linear(kernel_size * d_in, d_out)
+
+    @property
+    def reach(self) -> int:
+        """How far back the kernel looks: (k − 1) r tokens."""
+        return (self.kernel_size - 1) * self.dilation
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch seq d_in"],
+        *,
+        past: Float[Tensor, "batch reach d_in"] | None = None,
+    ) -> Float[Tensor, "batch seq d_out"]:
+        """`past`: the `reach` inputs before x, where they are not 0."""
+        if x.ndim != 3 or x.shape[-1] != self.d_in:
+            raise ValueError(
+                f"x has shape {list(x.shape)}; expected [batch, seq, d_in = {self.d_in}]"
+            )
+        batch, length, _ = x.shape
+        if past is None:
+            past = x.new_zeros(batch, self.reach, self.d_in)
+        if past.shape != (batch, self.reach, self.d_in):
+            expected = [batch, self.reach, self.d_in]
+            raise ValueError(f"the past has shape {list(past.shape)}; expected {expected}")
+        seen = torch.cat([past, x], dim=1)
+        starts = range(0, self.reach + 1, self.dilation)
+        return self.linear(torch.cat([seen[:, j : j + length] for j in starts], dim=-1))
