@@ -53,6 +53,11 @@ class SequenceModelConfig:
         for name in ("vocab_size", "d_model", "num_layers", "num_heads", "max_seq_len"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if self.d_model % 2 or self.d_model % self.num_heads:
+            raise ValueError(
+                f"d_model = {self.d_model} must be even and divisible by "
+                f"num_heads = {self.num_heads}"
+            )
         for name, known in (("mixer", MIXERS), ("norm", NORMS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {known}")
