@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 
 PICTURE = re.compile(r"live-([a-z-]+)\.svg$")
 ENGINE = ("transformer", "tokenizers")
-NEEDS = {"attention": ENGINE, "translate": ENGINE, "sinusoids": ()}
+NEEDS = {"attention": ENGINE, "translate": ENGINE, "sinusoids": (), "depth": (), "memory": ()}
 
 
 def live_figures(doctree: nodes.document) -> list[str]:
@@ -41,7 +41,7 @@ def add_scripts(
     names = [] if doctree is None else live_figures(doctree)
     if not names:
         return
-    sizes = {name: float(size) for name, size in (pair.split(":") for pair in app.config.llmbook_weights)}
+    sizes = {name: float(size) for name, size in (pair.split(":") for pair in app.config.llmbook_weights if pair)}
     app.add_js_file(
         None, body=f"window.LLMBook = window.LLMBook || {{}}; LLMBook.sizes = {json.dumps(sizes)};", priority=200
     )
