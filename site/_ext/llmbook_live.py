@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 
 PICTURE = re.compile(r"live-([a-z-]+)\.svg$")
 ENGINE = ("transformer", "tokenizers")
-NEEDS = {"attention": ENGINE, "translate": ENGINE, "sinusoids": (), "depth": (), "memory": ()}
+NEEDS = {"attention": ENGINE, "translate": ENGINE, "sinusoids": (), "depth": (), "memory": (), "cost": ()}
 
 
 def live_figures(doctree: nodes.document) -> list[str]:
