@@ -5,14 +5,13 @@ Book: §1.2.3
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 import torch
 
-from llmbook.data import PinyinPair, Split, batches, collate, pinyin_pairs, polyphones
+from llmbook.data import batches, collate, pinyin_task, polyphones
 from llmbook.evaluation import pinyin_accuracy, transcribe
 from llmbook.models import Transformer, TransformerConfig
-from llmbook.tokenizers import Characters
 from llmbook.training import fit, teacher_forced, warmup_cosine
 
 
@@ -39,15 +38,8 @@ SEEDS = (0, 1, 2, 3, 4)
 DATA = ("hsk/sentences.jsonl.gz",)
 
 
-@cache
-def data() -> tuple[Split[PinyinPair], Characters, Characters]:
-    parts = pinyin_pairs()
-    characters = Characters.train([pair.characters for pair in parts.train])
-    return parts, characters, Characters.train([pair.syllables for pair in parts.train])
-
-
 def train(config: Config, seed: int, *, fit: Callable = fit) -> Transformer:
-    parts, characters, syllables = data()
+    parts, characters, syllables = pinyin_task()
     torch.manual_seed(seed)
     sizes = TransformerConfig(
         syllables.vocab_size,
@@ -79,7 +71,7 @@ def evaluate(model: Transformer, config: Config, *, limit: int | None = None) ->
 
     "forced_polyphones" is with the right prefix (teacher forcing), the others are written by the model itself.
     """
-    parts, characters, syllables = data()
+    parts, characters, syllables = pinyin_task()
     pairs, ambiguous = parts.test[:limit], polyphones(parts.train)
     batch = collate(pairs, characters, syllables)
     said = model(batch.source_ids, batch.target_ids, source_mask=batch.source_mask).argmax(dim=-1).tolist()

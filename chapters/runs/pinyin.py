@@ -10,11 +10,10 @@ from pathlib import Path
 
 import torch
 
-from llmbook.data import batches, collate, pinyin_pairs, polyphones
+from llmbook.data import batches, collate, pinyin_task, polyphones
 from llmbook.evaluation import pinyin_accuracy, transcribe
 from llmbook.generation import Transcriber, save_transcriber
 from llmbook.models import Transformer, TransformerConfig
-from llmbook.tokenizers import Characters
 from llmbook.training import fit, teacher_forced, warmup_cosine
 
 
@@ -39,9 +38,7 @@ DATA = ("hsk/sentences.jsonl.gz",)
 
 
 def train(config: Config, seed: int, *, fit: Callable = fit) -> Transcriber:
-    pairs = pinyin_pairs().train
-    characters = Characters.train([pair.characters for pair in pairs])
-    syllables = Characters.train([pair.syllables for pair in pairs])
+    parts, characters, syllables = pinyin_task()
     torch.manual_seed(seed)
     sizes = TransformerConfig(
         syllables.vocab_size, source_vocab_size=characters.vocab_size, d_model=config.d_model,
@@ -51,7 +48,7 @@ def train(config: Config, seed: int, *, fit: Callable = fit) -> Transcriber:
     model = Transformer(sizes)
     fit(
         model,
-        batches(pairs, characters, syllables, batch_size=config.batch_size, seed=seed),
+        batches(parts.train, characters, syllables, batch_size=config.batch_size, seed=seed),
         loss=partial(teacher_forced, label_smoothing=config.label_smoothing),
         optimizer=torch.optim.AdamW(model.parameters(), betas=config.betas),
         clip=config.clip,
@@ -71,7 +68,7 @@ def export(transcriber: Transcriber, config: Config, folder: Path) -> None:
 
 @torch.no_grad()
 def evaluate(transcriber: Transcriber, config: Config, *, limit: int | None = None) -> dict[str, float]:
-    parts = pinyin_pairs()
+    parts = pinyin_task().parts
     pairs = list(parts.test[:limit])
     model, characters, syllables = transcriber.model, transcriber.characters, transcriber.syllables
     written = transcribe(model, pairs, characters, syllables)

@@ -5,14 +5,13 @@ Book: §1.2.4
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 import torch
 
-from llmbook.data import PinyinPair, Split, batches, collate, pinyin_pairs
+from llmbook.data import PinyinPair, batches, collate, pinyin_task
 from llmbook.evaluation import transcribe
 from llmbook.models import Transformer, TransformerConfig
-from llmbook.tokenizers import Characters
 from llmbook.training import cross_entropy, fit, teacher_forced, warmup_cosine
 
 
@@ -39,20 +38,13 @@ LENGTHS = ((4, 6), (7, 7), (8, 8), (9, 9), (10, 10), (11, 11), (12, 15))  # of t
 SLOTS = 12
 
 
-@cache
-def data() -> tuple[Split[PinyinPair], Characters, Characters]:
-    parts = pinyin_pairs()
-    characters = Characters.train([pair.characters for pair in parts.train])
-    return parts, characters, Characters.train([pair.syllables for pair in parts.train])
-
-
 def is_short(pair: PinyinPair, longest: int) -> bool:
     """Whether neither the characters nor <bos> and the syllables need a position beyond."""
     return max(len(pair.characters), 1 + len(pair.syllables)) <= longest
 
 
 def train(config: Config, seed: int, *, fit: Callable = fit) -> Transformer:
-    parts, characters, syllables = data()
+    parts, characters, syllables = pinyin_task()
     short = [pair for pair in parts.train if is_short(pair, config.longest)]
     torch.manual_seed(seed)
     sizes = TransformerConfig(
@@ -87,7 +79,7 @@ def evaluate(model: Transformer, config: Config, *, limit: int | None = None) ->
     "by_length" has the syllables right for sentences of each of `LENGTHS`, "by_slot" for the first, second, … syllable of
     the sentences beyond the trained length, "by_slot_if_going_on" the same where the model may not choose <eos>.
     """
-    parts, characters, syllables = data()
+    parts, characters, syllables = pinyin_task()
     pairs = parts.test[:limit]
     batch = collate(pairs, characters, syllables)
     logits = model(batch.source_ids, batch.target_ids, source_mask=batch.source_mask)

@@ -26,7 +26,7 @@ class Config:
     d_model: int
     tokens_per_batch: int = 1500
     steps: int = 1000
-    peak: float = 2e-3
+    peak: float = 3e-3
     warmup_steps: int = 100
     betas: tuple[float, float] = (0.9, 0.98)
     dropout: float = 0.1
