@@ -76,7 +76,9 @@ def test_the_still_pictures_are_what_the_page_draws(page: Page) -> None:
     drawn = {}
     for path in live_pictures.pages_with_figures(paths.build_dir() / "html"):
         drawn |= live_pictures.pictures(page, path.as_uri())
-    assert set(drawn) == {f"live-{name}.svg" for name in ("attention", "cost", "sinusoids", "translate")}
+    assert set(drawn) == {
+        f"live-{name}.svg" for name in ("attention", "cost", "depth", "memory", "sinusoids", "translate")
+    }
     for name, svg in drawn.items():
         assert svg == (paths.chapters_dir() / "diagrams" / name).read_text(encoding="utf-8"), (
             f"{name} is not what the page draws: run `python site/live_pictures.py`"
