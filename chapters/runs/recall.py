@@ -31,7 +31,11 @@ class Config:
     clip: float = 1.0
 
 
-CONFIGS = {mixer: Config(mixer=mixer) for mixer in ("recurrence", "convolution", "attention")}
+CONFIGS = {
+    **{mixer: Config(mixer=mixer) for mixer in ("recurrence", "convolution", "attention")},
+    "recurrence, 2 pairs": Config(mixer="recurrence", num_pairs=2),
+    "recurrence, 4 pairs": Config(mixer="recurrence", num_pairs=4),
+}
 SEEDS = (0, 1, 2)
 DATA = ()
 DISTANCES = ((1, 8), (9, 16), (17, 32), (33, 48), (49, 64), (65, 80), (81, 95))  # from answer to question, from … to
