@@ -17,6 +17,7 @@ AXE = (Path(__file__).resolve().parents[2] / "site" / "axe-core" / "axe.min.js")
 HTML = paths.build_dir() / "html"
 PAGES = sorted(path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html"))
 OWN, SHARED = 1_500_000, 4_000_000  # bytes: a page's HTML and figures; scripts, styles and fonts
+LAST_RESORT = 1_600_000  # the book's own font, where no font of the system has Chinese
 FIRST_TEXT = 1000  # milliseconds
 GLYPHS = """() => {
   // a character is missing where the font draws the box that it draws for a code point that no font has
@@ -90,7 +91,7 @@ def test_a_page_is_whole_quiet_and_accessible(context: BrowserContext, name: str
 
 def test_a_missing_glyph_and_a_violation_would_be_seen(context: BrowserContext) -> None:
     page = context.new_page()
-    page.set_content("<p>abc 汉字 \U0010fffd</p><img src='data:,'>")
+    page.set_content("<p>abc é \U0010fffd</p><img src='data:,'>")
     assert page.evaluate(GLYPHS)[0] == "\U0010fffd"
     page.evaluate(AXE)
     found = page.evaluate("axe.run(document, {preload: false})")["violations"]
@@ -107,7 +108,9 @@ def test_a_page_weighs_little_and_shows_text_within_a_second(browser: Browser, n
     files = {Path(unquote(urlsplit(url).path)) for url in requests if url.startswith("file:")}
     shared = {file for file in files if file.suffix in (".js", ".css", ".woff2", ".woff", ".otf", ".ttf")}
     assert sum(file.stat().st_size for file in files - shared) <= OWN
-    assert sum(file.stat().st_size for file in shared) <= SHARED
+    last_resort = {file for file in shared if file.name == "NotoSansSC-subset.otf"}
+    assert sum(file.stat().st_size for file in shared - last_resort) <= SHARED
+    assert sum(file.stat().st_size for file in last_resort) <= LAST_RESORT
     if name != "index.html":  # which only sends on
         assert dict(times)["first-contentful-paint"] <= FIRST_TEXT
 
