@@ -136,7 +136,8 @@ def section(name: str) -> None:
 @app.command()
 def work() -> None:
     """Copy the executed notebooks to work/, where a reader's edits are never overwritten."""
-    for path in sorted((paths.build_dir() / "executed").glob("*/*.ipynb")):
+    build = paths.build_dir()
+    for path in sorted([*(build / "executed").glob("*/*.ipynb"), *(build / "exercises").glob("*.ipynb")]):
         copy = paths.root() / "work" / path.parent.name / path.name
         if copy.exists():
             typer.echo(f"kept your own {copy.relative_to(paths.root())}")

@@ -36,6 +36,17 @@
   });
 })();
 
+// Where no font of the system has Chinese, all text is set again when the book's own font has come.
+(function () {
+  "use strict";
+  const set = () => {
+    const come = [...document.fonts].some((face) => face.family.includes("llmbook CJK") && face.status === "loaded");
+    document.documentElement.classList.toggle("llmbook-last-resort", come);
+  };
+  document.fonts.addEventListener("loadingdone", set);
+  set();
+})();
+
 // What is folded is printed unfolded, also by browsers whose style sheets can't do it.
 (function () {
   "use strict";
@@ -47,6 +58,22 @@
   addEventListener("afterprint", () => {
     opened.forEach((details) => { details.open = false; });
     opened = [];
+  });
+})();
+
+// A screen reader is told the reason of the option that was chosen in a quiz.
+(function () {
+  "use strict";
+  addEventListener("DOMContentLoaded", () => {
+    document.querySelectorAll(".llmbook-quiz").forEach((quiz) => {
+      const said = document.createElement("div");
+      said.className = "visually-hidden";
+      said.setAttribute("aria-live", "polite");
+      quiz.append(said);
+      quiz.addEventListener("change", (event) => {
+        said.textContent = event.target.closest(".option").querySelector(".reason").textContent;
+      });
+    });
   });
 })();
 

@@ -15,7 +15,12 @@ from markdown_it.token import Token
 
 from llmbook.course.markup import FENCES, PROSE_DIRECTIVES, Directive, directive, parser
 from llmbook.course.numbering import FIGURE_WORD, Target, heading_text
+from llmbook.course.quiz import quiz
 
+QUIZ = {
+    "zh": {"head": "小测", "choose": "选 {letter}", "right": "对。", "wrong": "不对。"},
+    "en": {"head": "Quiz", "choose": "Choose {letter}", "right": "Right.", "wrong": "Wrong."},
+}
 ADMONITIONS = {
     "zh": {
         "note": "注",
@@ -163,12 +168,29 @@ def _reader_directive(found: Directive, context: Context, inner: Callable[[str],
         number = _find(found.options["name"], context).number
         alt = found.options.get("alt", "")
         return f"![{alt}][{found.argument}]\n\n**{FIGURE_WORD[context.lang]} {number}** {inner(found.body)}"
+    if found.name == "quiz":
+        return _reader_quiz(found, context, inner)
     if found.name in PROSE_DIRECTIVES:
         title = inner(found.argument) or ADMONITIONS[context.lang].get(found.name, "")
         if "dropdown" in found.options.get("class", ""):
             return f"<details>\n<summary>{title}</summary>\n\n{inner(found.body)}\n\n</details>"
         return "\n".join(f"> {line}".rstrip() for line in [f"**{title}**", "", *inner(found.body).splitlines()])
     raise MarkupError(f"unknown directive {{{found.name}}}")
+
+
+def _reader_quiz(found: Directive, context: Context, inner: Callable[[str], str]) -> str:
+    """The question, its options with letters, and below each what choosing it means, folded."""
+    words = QUIZ[context.lang]
+    asked = quiz(found)
+    parts = [f"**{words['head']}** {inner(asked.question)}"]
+    for number, (text, reason) in enumerate(asked.options):
+        letter = "ABCDEFGH"[number]
+        verdict = words["right" if number == asked.answer else "wrong"]
+        gap = "" if context.lang == "zh" else " "
+        parts.append(f"{letter}. {inner(text)}")
+        summary = f"<summary>{words['choose'].format(letter=letter)}</summary>"
+        parts.append(f"<details>\n{summary}\n\n**{verdict}**{gap}{inner(reason)}\n\n</details>")
+    return "\n\n".join(parts)
 
 
 def _find(label: str, context: Context) -> Target:

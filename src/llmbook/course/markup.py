@@ -17,7 +17,9 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 from mdit_py_plugins.myst_blocks import myst_block_plugin
 from mdit_py_plugins.myst_role import myst_role_plugin
 
-PROSE_DIRECTIVES = frozenset({"note", "warning", "tip", "hint", "important", "admonition", "attention", "caution"})
+PROSE_DIRECTIVES = frozenset(
+    {"note", "warning", "tip", "hint", "important", "admonition", "attention", "caution", "quiz"}
+)
 FENCES = frozenset({"fence", "colon_fence"})
 NUMERAL = re.compile(r"\d+(?:[,\u2009\u202f ]\d{3})*(?:\.\d+)*")
 OPTION = re.compile(r":([\w-]+):\s*(.*)")
@@ -115,6 +117,8 @@ def _fence_items(token: Token, first_line: int, line: int) -> Iterator[Item]:
     for option in ("label", "name", "class"):
         if option in found.options:
             yield Item("label" if option != "class" else "class", found.options[option], line)
+    if found.name == "quiz":
+        yield Item("answer", found.options.get("answer", ""), line)
     if found.name == "math":
         yield Item("displayed formula", formula(found.body), line)
     elif found.name in PROSE_DIRECTIVES:

@@ -103,8 +103,11 @@ def cut(notebook: NotebookNode) -> list[Page]:
             if piece.text.strip():
                 cells[current].append(_prose(cell, piece.text))
     sections = [name for name in cells if name != "index"]
-    cells["index"].append(nbformat.v4.new_markdown_cell(_contents(facts, sections), id="contents"))
+    exercises = facts.get("exercises", "")
+    last = [*(["exercises"] if exercises else []), "claims"]
+    cells["index"].append(nbformat.v4.new_markdown_cell(_contents(facts, [*sections, *last]), id="contents"))
     pages = [_notebook_page(notebook, facts["slug"], name, page) for name, page in cells.items()]
+    pages += [Page(f"{facts['slug']}/exercises", ".md", exercises)] if exercises else []
     return [*pages, Page(f"{facts['slug']}/claims", ".md", claims_table(facts, point_labels(notebook)))]
 
 
@@ -255,11 +258,11 @@ def _claim_line(claim: dict[str, Any], words: dict[str, str]) -> str:
     return f'<p class="llmbook-claim"><a href="claims.html#{claim_anchor(claim["id"])}">{words["claim"]}</a> <span>{text}</span></p>'
 
 
-def _contents(facts: dict[str, Any], sections: list[str]) -> str:
+def _contents(facts: dict[str, Any], names: list[str]) -> str:
     words = WORDS[facts["lang"]]
     measured = words["facts"].format(seconds=facts["seconds"], peak=facts["peak_mb"] / 1000)
     link = f'<a href="../notebooks/{facts["slug"]}.ipynb" download>{words["download"]}</a>'
-    toctree = "\n".join(["```{toctree}", ":maxdepth: 2", "", *sections, "claims", "```"])
+    toctree = "\n".join(["```{toctree}", ":maxdepth: 2", "", *names, "```"])
     return f'{toctree}\n\n<p class="llmbook-facts">{measured} {link}</p>'
 
 

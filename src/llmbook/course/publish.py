@@ -11,22 +11,33 @@ import nbformat
 from nbformat import NotebookNode
 
 from llmbook import paths
+from llmbook.course.assignment import exercise_page
 from llmbook.course.atomic import write_text
 from llmbook.course.diagrams import diagram, diagram_names
 from llmbook.course.execute import Execution, claim_complaint, with_outputs
+from llmbook.course.exercises import exercises
 from llmbook.course.expected import claims_of, expected_claims
 from llmbook.course.glossary import glossary_page
 from llmbook.course.live_weights import live_weights
 from llmbook.course.outline import finished_points, load_outline
 from llmbook.course.site import Site, build_site
 from llmbook.course.source import LANGUAGES, Cell, Source, read
-from llmbook.course.split_languages import page_files, reader_notebook, site_notebook, site_page
+from llmbook.course.split_languages import (
+    context,
+    page_files,
+    reader_notebook,
+    site_notebook,
+    site_page,
+    write_exercises,
+)
 
 
 def publish_notebooks(kept: list[tuple[Source, Execution]]) -> None:
-    """Writes `build/executed/{zh,en}/NN-name.ipynb`: the reader's notebooks with the outputs of the one execution."""
+    """Writes `build/executed/{zh,en}/NN-name.ipynb`, the reader's notebooks with the outputs of the one execution, and the exercises."""
     for source, execution in kept:
         for lang in LANGUAGES:
+            if exercises(source.number):
+                write_exercises(source.number or 0, source, lang)
             notebook = with_outputs(reader_notebook(source, lang), execution)
             write_text(paths.build_dir() / "executed" / lang / f"{source.slug}.ipynb", nbformat.writes(notebook) + "\n")
 
@@ -50,7 +61,13 @@ def publish_site(kept: list[tuple[Source, Execution]]) -> Path:
             },
             outline=load_outline(),
             downloads={
-                lang: [build / "executed" / lang / f"{source.slug}.ipynb" for source, _ in kept] for lang in LANGUAGES
+                lang: [build / "executed" / lang / f"{source.slug}.ipynb" for source, _ in kept]
+                + [
+                    build / "exercises" / f"{source.number:02d}.{lang}.ipynb"
+                    for source, _ in kept
+                    if exercises(source.number)
+                ]
+                for lang in LANGUAGES
             },
             images={lang: build / "diagrams" / lang for lang in LANGUAGES},
             bibliography=paths.chapters_dir() / "references.bib",
@@ -68,6 +85,7 @@ def _site_chapter(source: Source, lang: str, execution: Execution) -> NotebookNo
         "seconds": execution.total_seconds,
         "peak_mb": execution.peak_mb,
         "claims": claim_rows(source, execution),
+        "exercises": exercise_page(source.number or 0, lang, context(source, lang)),
     }
     return notebook
 

@@ -7,6 +7,7 @@ Book: §0
 
 import base64
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -14,14 +15,17 @@ from nbformat import NotebookNode
 
 from llmbook import paths
 from llmbook.course import glossary, literals, lock, outline, parity
+from llmbook.course.assignment import exercise_notebook, exercise_targets
 from llmbook.course.atomic import write_text
 from llmbook.course.bibliography import short_citations
 from llmbook.course.diagrams import diagram
+from llmbook.course.exercises import exercises
 from llmbook.course.expected import expected_claims, expected_outputs
 from llmbook.course.faces import Context, MarkupError, reader_face, site_face
 from llmbook.course.lock import sha
 from llmbook.course.markup import FENCES, directive, items, parser
 from llmbook.course.numbering import FIGURE_WORD, Target, targets
+from llmbook.course.quiz import quiz_findings
 from llmbook.course.source import LANGUAGES, Cell, Finding, Source, SourceError, chapter_files, read, require_language
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -34,6 +38,7 @@ def findings(source: Source, *, locked: bool = True) -> list[Finding]:
         *outline.heading_findings(source),
         *glossary.term_findings(source),
         *literals.literal_numbers(source),
+        *quiz_findings(source),
         *_unused_labels(source),
         *_pictures_without_words(source),
         *([*_claim_findings(source), *lock.lock_findings(source)] if locked else []),
@@ -49,7 +54,7 @@ def require_sound(source: Source, *, locked: bool = True) -> None:
 
 def all_targets(lang: str) -> dict[str, Target]:
     """The labels of all sources of the book in one language."""
-    merged: dict[str, Target] = {}
+    merged: dict[str, Target] = exercise_targets(lang)
     for path in [*chapter_files(), *page_files()]:
         merged |= targets(read(path), lang)
     return merged
@@ -131,6 +136,7 @@ def split(*, locked: bool = True) -> list:
     """
     sources = [read(path) for path in [*chapter_files(), *page_files()]]
     found = [finding for source in sources for finding in findings(source, locked=locked)]
+    found += [finding for exercise in exercises() for finding in findings(exercise.statement, locked=False)]
     if found:
         raise SourceError(found)
     books = {(lang, s.slug): reader_notebook(s, lang) for s in sources if s.number is not None for lang in LANGUAGES}
@@ -139,7 +145,21 @@ def split(*, locked: bool = True) -> list:
         path = paths.build_dir() / "notebooks" / lang / f"{slug}.ipynb"
         write_text(path, nbformat.writes(notebook) + "\n")
         written.append(path)
-    return written
+    numbered = {source.number: source for source in sources if source.number is not None}
+    return written + [
+        write_exercises(chapter, source, lang)
+        for chapter, source in numbered.items()
+        if exercises(chapter)
+        for lang in LANGUAGES
+    ]
+
+
+def write_exercises(chapter: int, source: Source, lang: str) -> Path:
+    """Writes `build/exercises/NN.<lang>.ipynb`, the exercises of a chapter."""
+    path = paths.build_dir() / "exercises" / f"{chapter:02d}.{lang}.ipynb"
+    notebook = exercise_notebook(chapter, lang, context(source, lang))
+    write_text(path, nbformat.writes(notebook) + "\n")
+    return path
 
 
 def references(sources: Iterable[Source]) -> set[str]:

@@ -1,0 +1,25 @@
+from torch import Tensor
+
+
+def multi_head_attention(
+    x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, num_heads: int
+) -> Tensor:
+    """Multi-head self-attention without a mask.
+
+    Args:
+        x: [batch, T, D].
+        w_q, w_k, w_v, w_o: [D, D], applied from the right: query = x @ w_q.
+        num_heads: h; head i has the columns from i · D/h on of the projections.
+
+    Returns:
+        [batch, T, D].
+    """
+    batch, length, width = x.shape
+    query, key, value = (
+        (x @ w).view(batch, length, num_heads, width // num_heads).transpose(1, 2)
+        for w in (w_q, w_k, w_v)
+    )
+    weights = (query @ key.mT / (width // num_heads) ** 0.5).softmax(dim=-1)
+    heads = weights @ value  # [batch, heads, T, D/h]
+    merged = heads.transpose(1, 2).reshape(batch, length, width)
+    return merged @ w_o

@@ -1,0 +1,5 @@
+from torch import Tensor
+
+
+def add_positions(x: Tensor, table: Tensor, first: int = 0) -> Tensor:
+    return x + table[-x.size(1) :]
