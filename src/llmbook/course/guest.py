@@ -19,6 +19,7 @@ import torch
 
 DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
 DEEPEST = 8
+ANSWER = "application/x-llmbook-answer"
 
 
 class ForeignError(ValueError):
@@ -112,6 +113,21 @@ def answer(namespace: Mapping[str, Any], request: str) -> str:
     if not callable(function):
         return json.dumps({"error": "missing", "message": asked["function"], "line": ""})
     return json.dumps(called(function, [decode(part) for part in asked["args"]], gradient=asked["gradient"]))
+
+
+class _Reply:
+    """Hands an answer to the kernel's display machinery as it is."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {ANSWER: self.text}
+
+
+def reply(namespace: Mapping[str, Any], request: str) -> _Reply:
+    """`answer`, in the form that a kernel sends back."""
+    return _Reply(answer(namespace, request))
 
 
 def called(function: Callable[..., Any], args: list[Any], *, gradient: bool) -> dict[str, Any]:

@@ -50,12 +50,17 @@ def local_call(function: Callable[..., Any]) -> Call:
 
 
 def judge(exercise: Exercise, call: Call, *, public_only: bool = False) -> list[Verdict]:
-    """Puts the cases of an exercise to `call`, in order, and explains what is wrong."""
+    """Puts the cases of an exercise to `call`, in order, and explains what is wrong.
+
+    After a call that had to be stopped, the other cases are not tried: they count as stopped for the same reason.
+    """
     verdicts = []
+    stopped: Answer = {}
     for case in exercise.cases():
         if public_only and not case.public:
             continue
-        answer = call(exercise.function, list(case.args), case.gradient)
+        answer = stopped or call(exercise.function, list(case.args), case.gradient)
+        stopped = answer if "stopped" in answer else {}
         verdicts.append(verdict(exercise, case, answer))
     return verdicts
 
