@@ -51,6 +51,16 @@ def test_the_readers_face(text: str, face: str):
     assert reader_face(text, context()) == face
 
 
+def test_chinese_says_times_in_words():
+    for text, shown in {
+        "2.25× (1.39–3.11)": "2.25 倍 (1.39–3.11)",
+        "1.7 × 10⁻⁵×": "1.7 × 10⁻⁵ 倍",
+        "3 × 10²": "3 × 10²",
+    }.items():
+        here = Context("zh", "01-small", {}, {"1.1.1/x": text}, {})
+        assert reader_face("是 {claim}`1.1.1/x`。", here) == f"是 {shown}。"
+
+
 def test_chinese_has_its_own_brackets_and_words():
     assert reader_face("如此 {cite:p}`a,b`。", context("zh")) == (
         "如此（[Vaswani et al., 2017](https://example.org/a)；Ba, 2016）。"

@@ -28,19 +28,19 @@ def cases() -> list[Case]:
             public=True,
         ),
         Case(
-            {"zh": "空洞率 2", "en": "a dilation of 2"},
+            {"zh": "间隔 2", "en": "a dilation of 2"},
             (steps, counting, 2),
             2,
             public=True,
         ),
         Case({"zh": "随机的输入", "en": "random input"}, (x, weight, 1), 2),
         Case(
-            {"zh": "随机的输入，空洞率 4", "en": "random input, a dilation of 4"},
+            {"zh": "随机的输入，间隔 4", "en": "random input, a dilation of 4"},
             (x, weight, 4),
             1,
         ),
         Case(
-            {"zh": "空洞比序列还长", "en": "the dilation is longer than the sequence"},
+            {"zh": "间隔比序列还长", "en": "the dilation is longer than the sequence"},
             (x[:, :3], weight, 6),
             1,
         ),

@@ -115,7 +115,8 @@ def claim_text(claim_id: str, context: Context) -> str:
     """A claim's value as the prose shows it; [?] in a draft whose claim no run has made yet (a locked build refuses that)."""
     if claim_id not in context.claims:
         return "[?]"
-    return context.claims[claim_id]
+    text = context.claims[claim_id]
+    return re.sub(r"(?<=[\d⁰¹²³⁴⁵⁶⁷⁸⁹])×(?= |$)", " 倍", text) if context.lang == "zh" else text
 
 
 def rewrite(text: str, role: Callable[[str, str], str | None], block: Callable[[Token, str], str | None]) -> str:

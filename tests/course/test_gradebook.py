@@ -1,0 +1,308 @@
+"""A course from its folder to exported grades: nbgrader's gradebook and pages, with the judge in the place of its autograder."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("nbgrader", reason="the extra `course` is not installed")
+
+from playwright.sync_api import Browser
+
+from llmbook.course import gradebook as courses
+from llmbook.course.demo import submission as made
+from llmbook.course.exercises import exercises, find_exercise
+from llmbook.course.gradebook import Course
+from llmbook.course.judged import OfflineExporter, RefusedError, judged_result, require_openable
+from llmbook.course.sandbox import why_no_sandbox
+from llmbook.course.source import LANGUAGES
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+NAME = "chapter-01"
+FILE = "01.zh.ipynb"
+CODED = [exercise for exercise in exercises(1) if exercise.kind != "open"]
+ALL_CODE = sum(exercise.points for exercise in CODED)
+MOST = ALL_CODE + sum(exercise.points for exercise in exercises(1) if exercise.kind == "open")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sandbox() -> None:
+    reason = why_no_sandbox()
+    if reason:
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+
+
+def new_course(folder: Path) -> Course:
+    course = courses.init(folder, "test")
+    courses.release(course, 1, ["zh"])
+    return course
+
+
+def hand_in(course: Course, student: str, like: str) -> Path:
+    released = json.loads((course.root / "release" / NAME / FILE).read_text(encoding="utf-8"))
+    path = course.root / "handed-in" / student / FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(made(released, like)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    """A course with honest and hostile submissions, graded."""
+    course = new_course(tmp_path_factory.mktemp("course") / "graded")
+    for student in ("an", "baker", "chen", "eve"):
+        hand_in(course, student, student)
+    courses.collect(course, NAME, course.root / "handed-in")
+    secret = course.root / "secret.txt"
+    secret.write_text("the instructor's own")
+    for student in ("link", "broken", "huge", "list", "elsewhere"):
+        (course.root / "submitted" / student / NAME).mkdir(parents=True)
+    place = course.root / "submitted"
+    shutil.copyfile(place / "an" / NAME / FILE, place / "link" / NAME / FILE)
+    (place / "link" / NAME / "notes.txt").symlink_to(secret)
+    (place / "elsewhere" / NAME / FILE).symlink_to(place / "an" / NAME / FILE)
+    (place / "broken" / NAME / FILE).write_text('{"cells": [')
+    (place / "huge" / NAME / FILE).write_text(json.dumps({"cells": ["x" * 50_000_000]}))
+    (place / "list" / NAME / FILE).write_text("[" * 50_000)
+    course.told = courses.grade(course, NAME)  # type: ignore[attr-defined]
+    return course
+
+
+def test_a_released_notebook_is_what_a_reader_gets_with_marks_and_nothing_else(graded: Course) -> None:
+    released = json.loads((graded.root / "release" / NAME / FILE).read_text(encoding="utf-8"))
+    marks = [cell["metadata"]["nbgrader"] for cell in released["cells"] if "nbgrader" in cell["metadata"]]
+    assert {mark["grade_id"]: mark["points"] for mark in marks if mark["grade"]} == {
+        one.slug: one.points for one in exercises(1)
+    }
+    stubs = {cell["id"]: cell["source"] for cell in released["cells"] if cell["id"].endswith("-answer")}
+    assert {name: "".join(source) for name, source in stubs.items()} == {
+        f"{one.slug}-answer": one.text("stub").strip() for one in CODED
+    }
+
+
+def test_every_submission_has_its_score(graded: Course) -> None:
+    found = {row["student"]: row for row in courses.scores(graded, NAME)}
+    assert {row["max_score"] for row in found.values()} == {MOST}
+    assert found["an"]["score"] == found["eve"]["score"] == ALL_CODE
+    assert 0 < found["baker"]["score"] < ALL_CODE
+    assert 0 < found["chen"]["score"] < ALL_CODE / 2
+    assert all(row["needs_manual_grade"] for row in found.values())  # the open question, or a refusal
+
+
+def test_what_is_refused_gets_nothing_and_a_reason_and_costs_nobody_else(graded: Course) -> None:
+    told = graded.told  # type: ignore[attr-defined]
+    reasons = {
+        "link": "notes.txt is a link or no plain file",
+        "elsewhere": f"{FILE} is a link or no plain file",
+        "broken": f"{FILE} cannot be read as a notebook",
+        "list": f"{FILE} cannot be read as a notebook",
+        "huge": "has 50.0 MB; at most 5 are read",
+    }
+    found = {row["student"]: row for row in courses.scores(graded, NAME)}
+    for student, reason in reasons.items():
+        assert reason in told[student]
+        assert found[student]["score"] == 0
+        assert reason in (graded.root / "autograded" / student / NAME / FILE).read_text(encoding="utf-8").replace(
+            "\\n", " "
+        )
+    assert not list((graded.root / "autograded").rglob("notes.txt"))
+    assert "the instructor's own" not in "".join(
+        path.read_text() for path in (graded.root / "autograded").rglob("*.ipynb")
+    )
+
+
+def test_the_grading_page_reads_scores_and_changes_them_and_a_regrade_keeps_that(graded: Course) -> None:
+    with graded.gradebook() as book:
+        essay = book.find_grade("which-family", "01.zh", NAME, "an")
+        essay.manual_score, essay.needs_manual_grade = 7, False
+        book.find_grade("merge-heads", "01.zh", NAME, "chen").extra_credit = 1
+        book.db.commit()
+    path = hand_in(graded, "an", "an")
+    path.write_text(path.read_text(encoding="utf-8") + "\n")
+    courses.collect(graded, NAME, graded.root / "handed-in")
+    assert set(courses.grade(graded, NAME)) == {"an"}
+    found = {row["student"]: row for row in courses.scores(graded, NAME)}
+    assert found["an"]["score"] == ALL_CODE + 7
+    assert courses.grade(graded, NAME) == {}
+
+
+def test_feedback_needs_no_network_and_shows_no_hidden_check(graded: Course, browser: Browser) -> None:
+    written = courses.feedback(graded, NAME)
+    assert {path.parents[1].name for path in written} >= {"an", "baker", "chen", "eve", "link"}
+    hidden = [case.title["zh"] for one in CODED for case in one.cases() if not case.public]
+    for path in written:
+        text = path.read_text(encoding="utf-8")
+        assert not any(title in text for title in hidden)
+        assert "<script" not in text
+        assert "<math" in text
+    chen = next(path for path in written if path.parents[1].name == "chen").read_text(encoding="utf-8")
+    assert find_exercise("1.2.2/scaled-scores").misconceptions["no-scaling"]["zh"] in chen
+    page = browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(written[0].as_uri())
+    assert asked == [written[0].as_uri()]
+    assert page.get_attribute("html", "lang") == "zh-CN"
+    page.close()
+
+
+def test_nothing_of_a_students_page_is_run(graded: Course) -> None:
+    import nbformat
+
+    attacks = "<script>a()</script><img src=http://x.invalid/ onerror=b()><a href='javascript:c()'>x</a> $\\alpha$ $\\frac$ `$x$`"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(attacks)])
+    exporter = OfflineExporter(config=graded.config)
+    text, _ = exporter.from_notebook_node(notebook)
+    body = text[text.index("<body") :]
+    assert not any(bad in body for bad in ("<script", "onerror", "x.invalid", "javascript:"))
+    assert "<math" in body
+    assert "$x$" in body
+
+
+@pytest.mark.parametrize("form", courses.EXPORTS)
+def test_grades_are_exported(form: str, graded: Course, tmp_path: Path) -> None:
+    count = courses.export(graded, NAME, form, tmp_path / "new" / "grades.csv")
+    with (tmp_path / "new" / "grades.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.reader(file))
+    header = {"csv": "student", "moodle": "ID number", "canvas": "Student"}[form]
+    assert rows[0][0] == header
+    assert len(rows) == count + 1 + (form == "canvas")
+    baker = next(row for row in rows if row[0] == "baker")
+    assert any(cell.replace(".", "").isdigit() and float(cell) > 0 for cell in baker[1:])
+
+
+def test_nbgraders_own_command_judges_too(tmp_path: Path) -> None:
+    course = new_course(tmp_path / "course")
+    hand_in(course, "an", "an")
+    courses.collect(course, NAME, course.root / "handed-in")
+    command = [sys.executable, "-m", "nbgrader", "autograde", NAME]
+    done = subprocess.run(command, cwd=course.root, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert courses.scores(course, NAME)[0]["score"] == ALL_CODE
+    assert len(list((course.root / "judged").glob("*.json"))) == 1
+
+
+def test_killed_in_the_middle_and_started_again_the_gradebook_is_the_same(tmp_path: Path, graded: Course) -> None:
+    course = new_course(tmp_path / "course")
+    students = {f"s{number}": like for number, like in enumerate(("an", "baker", "chen", "eve", "baker"))}
+    for student, like in students.items():
+        hand_in(course, student, like)
+    courses.collect(course, NAME, course.root / "handed-in")
+    command = [
+        sys.executable,
+        "-c",
+        "from llmbook.cli import main; main()",
+        "course",
+        "grade",
+        NAME,
+        "--course",
+        str(course.root),
+    ]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    marks = course.root / "judged" / "done" / NAME
+    while not list(marks.glob("*.json")):
+        assert running.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.4)  # into the next one
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert len(list(marks.glob("*.json"))) < len(students)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    assert "s0" in done.stdout
+    known = {row["student"]: row["score"] for row in courses.scores(graded, NAME)}
+    essay = {"an": 7}  # given by hand in the other course
+    assert {row["student"]: row["score"] for row in courses.scores(course, NAME)} == {
+        student: known[like] - essay.get(like, 0) for student, like in students.items()
+    }
+
+
+def test_grading_beside_somebody_who_grades_by_hand_loses_nothing(tmp_path: Path) -> None:
+    course = new_course(tmp_path / "course")
+    for number in range(4):
+        hand_in(course, f"s{number}", "an")
+    hand_in(course, "first", "baker")
+    courses.collect(course, NAME, course.root / "handed-in")
+    courses.grade(course, NAME, ["first"])
+    stop = threading.Event()
+    written: list[str] = []
+    failed: list[BaseException] = []
+
+    def by_hand() -> None:
+        try:
+            while not stop.is_set():
+                with course.gradebook() as book:
+                    text = f"comment {len(written)}"
+                    book.find_comment("which-family", "01.zh", NAME, "first").manual_comment = text
+                    book.find_grade("which-family", "01.zh", NAME, "first").manual_score = len(written) % 10
+                    book.db.commit()
+                    written.append(text)
+        except BaseException as error:
+            failed.append(error)
+
+    person = threading.Thread(target=by_hand)
+    person.start()
+    told = courses.grade(course, NAME)
+    stop.set()
+    person.join()
+    assert failed == []
+    assert set(told.values()) == {"graded"}
+    assert len(written) > 10
+    with course.gradebook() as book:
+        assert book.find_comment("which-family", "01.zh", NAME, "first").manual_comment == written[-1]
+        assert book.find_grade("which-family", "01.zh", NAME, "first").manual_score == (len(written) - 1) % 10
+    assert {row["score"] for row in courses.scores(course, NAME) if row["student"] != "first"} == {ALL_CODE}
+
+
+def test_both_languages_can_be_released_and_the_better_notebook_counts(tmp_path: Path) -> None:
+    course = courses.init(tmp_path / "course", "test")
+    courses.release(course, 1, LANGUAGES)
+    assert {path.name for path in (course.root / "release" / NAME).glob("*.ipynb")} == {"01.zh.ipynb", "01.en.ipynb"}
+    hand_in(course, "an", "an")
+    courses.collect(course, NAME, course.root / "handed-in")
+    assert courses.grade(course, NAME) == {"an": "graded"}
+    (row,) = courses.scores(course, NAME)
+    assert (row["score"], row["max_score"]) == (ALL_CODE, MOST)
+
+
+def test_without_a_sandbox_nothing_is_run_unless_told(
+    monkeypatch: pytest.MonkeyPatch, graded: Course, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("llmbook.course.judged.why_no_sandbox", lambda: "bwrap not found")
+    monkeypatch.setattr("llmbook.course.gradebook.why_no_sandbox", lambda: "bwrap not found")
+    released = json.loads((graded.root / "release" / NAME / FILE).read_text(encoding="utf-8"))
+    with pytest.raises(RefusedError, match="submitted code is not run: bwrap not found"):
+        judged_result(released, tmp_path)
+    with pytest.raises(ValueError, match="is not graded: bwrap not found.*--trust"):
+        courses.require_judge(trusted=False)
+    courses.require_judge(trusted=True)
+    trusted = judged_result(made(released, "an"), tmp_path, trusted=True)
+    assert sum(one["score"] for one in trusted["exercises"].values()) == ALL_CODE
+
+
+def test_mistakes_of_an_instructor_are_told(tmp_path: Path, graded: Course) -> None:
+    with pytest.raises(ValueError, match="is no course: it has no nbgrader_config.py"):
+        Course(tmp_path)
+    with pytest.raises(ValueError, match="is not empty; a course is made in a new folder"):
+        courses.init(graded.root, "again")
+    empty = courses.init(tmp_path / "empty", "x")
+    with pytest.raises(ValueError, match="chapter-01 is not released"):
+        courses.collect(empty, NAME, tmp_path)
+    with pytest.raises(ValueError, match="holds no STUDENT/01.zh.ipynb"):
+        courses.collect(graded, NAME, tmp_path)
+    with pytest.raises(ValueError, match="the form is 'xls'; expected one of csv, moodle, canvas"):
+        courses.export(graded, NAME, "xls", tmp_path / "x")
+    with pytest.raises(ValueError, match="no chapter '9'"):
+        courses.release(empty, 9, ["zh"])
+    (tmp_path / "in" / "a b").mkdir(parents=True)
+    shutil.copyfile(graded.root / "release" / NAME / FILE, tmp_path / "in" / "a b" / FILE)
+    with pytest.raises(ValueError, match="'a b' is no student's id"):
+        courses.collect(graded, NAME, tmp_path / "in")
+    require_openable(graded.root / "submitted" / "an" / NAME)
