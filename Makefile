@@ -34,8 +34,17 @@ if [ "$$have" != "$$want $(1)" ] && [ "$$have" != "$$want [test]" ]; then \
 fi
 endef
 
-# What tests need of the system: Chromium. As root on Debian or Ubuntu it is installed; elsewhere its tests are skipped, with CI=true they fail.
+# What tests need of the system: Chromium and bubblewrap. As root on Debian or Ubuntu they are installed; elsewhere their tests are skipped,
+# with CI=true they fail.
 define tools
+@if ! command -v bwrap >/dev/null && [ "$$(uname)" = Linux ]; then \
+  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+    echo "Installing the distribution's package bubblewrap for the tests of the judge …"; \
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq bubblewrap >/dev/null; \
+  else \
+    echo "No bwrap found: the tests of the judge are skipped. Install your distribution's package bubblewrap to run them."; \
+  fi; \
+fi
 @if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then \
   if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
     echo "Installing the distribution's package chromium for the browser tests …"; \
@@ -47,7 +56,7 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test book lab serve section notebooks site expected runs pictures vendor test check-fast clean
+.PHONY: help setup setup-test book lab serve section notebooks site expected runs pictures vendor test test-long check-fast clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -98,16 +107,21 @@ check-fast: setup-test  ## lint, types and unit tests, in about six minutes
 	@$(PY) -m codespell_lib
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
-	@$(PYTEST) --jaxtyping-packages=llmbook,beartype.beartype -m "not messages and not built and not slow" tests
+	@$(PYTEST) --jaxtyping-packages=llmbook,beartype.beartype -m "not messages and not built and not slow and not long" tests
 	@$(PYTEST) -m messages tests
 
 test: check-fast  ## all tests: lint, units, parity, every notebook, the site
 	$(tools)
-	@$(PYTEST) --jaxtyping-packages=llmbook,beartype.beartype -m "slow and not built" tests
+	@$(PYTEST) --jaxtyping-packages=llmbook,beartype.beartype -m "slow and not built and not long" tests
 	@$(LLMBOOK) split
 	@$(PYTEST) --nbval -p llmbook.course.nbval_keep build/notebooks/zh
 	@$(LLMBOOK) book --strict
 	@$(PYTEST) -m built tests
+
+test-long: setup-test  ## mutation testing of the exercises, two hundred submissions; about half an hour
+	$(tools)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,long]"
+	@$(PYTEST) -s -m long tests
 
 clean:  ## remove what was generated; .venv and your work/ stay
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

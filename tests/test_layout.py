@@ -15,6 +15,8 @@ FILES = {
     "Makefile",
     "README.md",
     "README.zh.md",
+    "TEACHING.md",
+    "TEACHING.zh.md",
 }
 FILES |= {"constraints.txt", "pyproject.toml"}
 FOLDERS = {".ci", "chapters", "data", "exercises", "site", "src", "tests"}

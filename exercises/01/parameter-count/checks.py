@@ -33,8 +33,8 @@ def cases() -> list[Case]:
     gpt2 = (50257, 1024, 768, 12, 12, 3072, True)
     return [
         Case(
-            {"zh": "一层，宽 4", "en": "one layer of width 4"},
-            (11, 7, 4, 2, 1, 16, True),
+            {"zh": "一层，宽 6", "en": "one layer of width 6"},
+            (11, 7, 6, 2, 1, 20, True),
             2,
             public=True,
         ),
@@ -57,5 +57,5 @@ def cases() -> list[Case]:
             (*gpt2[:-1], False),
             1,
         ),
-        Case({"zh": "没有层", "en": "no layers"}, (100, 32, 64, 4, 0, 256, False), 1),
+        Case({"zh": "没有层", "en": "no layers"}, (101, 33, 6, 2, 0, 20, False), 1),
     ]

@@ -30,8 +30,11 @@ def cases() -> list[Case]:
             public=True,
         ),
         Case(
-            {"zh": "句子数与词元数相同", "en": "as many sentences as tokens"},
-            (same, wide, 0),
+            {
+                "zh": "句子数与词元数相同，不给 first",
+                "en": "as many sentences as tokens, first not given",
+            },
+            (same, wide),
             1,
         ),
         Case(

@@ -43,7 +43,12 @@ def cases() -> list[Case]:
         Case(
             {"zh": "四句，长短不一", "en": "four sentences of different lengths"},
             (torch.randn(4, 12, 50, generator=draw), long, 0),
-            2,
+            1,
+        ),
+        Case(
+            {"zh": "只有一个词元要预测", "en": "a single token to predict"},
+            (torch.randn(1, 3, 4, generator=draw), torch.tensor([[3, 1, 0]]), 0),
+            1,
         ),
         Case(
             {"zh": "很大的分数", "en": "very large scores"}, (1000 * pair, padded, 0), 1

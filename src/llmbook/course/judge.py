@@ -175,8 +175,8 @@ def judge_notebook(
         SandboxError: no kernel could be started.
     """
     limits = limits or Limits()
-    chapter = _chapter(notebook)
-    cells = _code_cells(notebook)
+    chapter = chapter_of(notebook)
+    cells = code_cells(notebook)
     judged = Judged()
     began = time.monotonic()
     with private_folder() as folder:
@@ -209,7 +209,8 @@ def _judge_exercise(exercise: Exercise, session: Session, folder: Path) -> dict[
     }
 
 
-def _chapter(notebook: dict[str, Any]) -> int:
+def chapter_of(notebook: dict[str, Any]) -> int:
+    """The chapter whose exercises a notebook holds; ValueError if it names none that has any."""
     try:
         chapter = notebook["metadata"]["llmbook"]["exercises"]
     except (KeyError, TypeError):
@@ -219,8 +220,8 @@ def _chapter(notebook: dict[str, Any]) -> int:
     return chapter
 
 
-def _code_cells(notebook: dict[str, Any]) -> list[tuple[str, str]]:
-    """(id, source) of the cells to run: code that is no check."""
+def code_cells(notebook: dict[str, Any]) -> list[tuple[str, str]]:
+    """(name, source) of the cells to run: code that is no check. ValueError for what is no list of usual cells."""
     cells = notebook.get("cells")
     if not isinstance(cells, list) or len(cells) > MOST_CELLS:
         raise ValueError(f"a notebook needs a list of at most {MOST_CELLS} cells")

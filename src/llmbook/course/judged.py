@@ -34,7 +34,7 @@ from traitlets.config import Config
 
 from llmbook.course.atomic import write_text
 from llmbook.course.exercises import exercises
-from llmbook.course.judge import JUDGE_SECONDS, cell_name
+from llmbook.course.judge import JUDGE_SECONDS, cell_name, chapter_of, code_cells
 from llmbook.course.sandbox import why_no_sandbox
 
 LARGEST = 5_000_000  # bytes of a submitted notebook
@@ -83,7 +83,10 @@ def judged_result(notebook: dict[str, Any], cache: Path, *, private: str = "", t
         raise RefusedError(
             f"submitted code is not run: {reason}. `--trust` runs it without a sandbox, with your rights"
         )
-    kept = cache / f"{result_key(notebook, private)}.json"
+    try:
+        kept = cache / f"{result_key(notebook, private)}.json"
+    except ValueError as error:
+        raise RefusedError(str(error)) from error
     if kept.exists():
         return json.loads(kept.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory(prefix="llmbook-grade-") as name:
@@ -109,12 +112,7 @@ def judged_result(notebook: dict[str, Any], cache: Path, *, private: str = "", t
 def result_key(notebook: dict[str, Any], private: str) -> str:
     """A hash of everything that a result depends on: the code cells by name, the checks, the judge."""
     digest = hashlib.sha256()
-    for number, cell in enumerate(notebook["cells"]):
-        if isinstance(cell, dict) and cell.get("cell_type") == "code":
-            digest.update(
-                json.dumps([cell_name(cell, number), cell.get("source"), cell.get("metadata")], sort_keys=True).encode()
-            )
-    digest.update(json.dumps(notebook["metadata"].get("llmbook", {}), sort_keys=True).encode())
+    digest.update(json.dumps([chapter_of(notebook), code_cells(notebook)]).encode())
     for exercise in exercises(private=Path(private) if private else None):
         for folder in (exercise.folder, exercise.checks):
             for path in sorted(folder.rglob("*.*")):
@@ -159,9 +157,8 @@ class JudgedAutograde(Autograde):
 
     def __init__(self, coursedir: Any = None, **kwargs: Any):
         super().__init__(coursedir=coursedir, **kwargs)
-        self.autograde_preprocessors = [
-            Judged if step is steps.Execute else step for step in self.autograde_preprocessors
-        ]
+        usual: list[Any] = self.autograde_preprocessors  # type: ignore[has-type]
+        self.autograde_preprocessors = [Judged if step is steps.Execute else step for step in usual]
 
     def init_assignment(self, assignment_id: str, student_id: str) -> None:
         require_openable(Path(self._format_source(assignment_id, student_id)))
@@ -171,7 +168,7 @@ class JudgedAutograde(Autograde):
 class OfflineExporter(HTMLExporter):
     """Feedback as one HTML file without a script: formulas are MathML, nothing is fetched."""
 
-    def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **kwargs: Any) -> tuple[str, Any]:
+    def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
         formulas: list[str] = []
 
         def keep(match: re.Match[str]) -> str:
@@ -197,7 +194,7 @@ class OfflineExporter(HTMLExporter):
             tag["open"] = ""
         for tag in soup.find_all(True):
             for name in [
-                name for name in tag.attrs if name.startswith("on") or (name == "src" and _fetched(tag[name]))
+                name for name in tag.attrs if name.startswith("on") or (name == "src" and _fetched(str(tag[name])))
             ]:
                 del tag[name]
         if soup.html is not None:
