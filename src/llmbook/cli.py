@@ -6,7 +6,6 @@ Book: §0
 import math
 import shutil
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 
 import nbformat
@@ -17,6 +16,7 @@ from tqdm import tqdm
 from llmbook import paths
 from llmbook.course import execute as execution
 from llmbook.course import expected, lock, publish
+from llmbook.course.commands import course_app
 from llmbook.course.execute import ChapterError, Execution
 from llmbook.course.site import SiteError
 from llmbook.course.source import LANGUAGES, Source, chapter_files, find_chapter, read
@@ -251,117 +251,6 @@ def verify_assets() -> None:
         assets.vendored(entry["path"])
     here = [name for name in fetch.assets() if fetch.on_disk(name)]
     typer.echo(f"{len(assets.manifest())} vendored files and {len(here)} fetched packages are as recorded")
-
-
-CourseDir = Annotated[Path, typer.Option("--course", help="the course's folder")]
-HERE = Path(".")
-
-
-@course_app.command("init")
-def course_init(
-    folder: Annotated[Path, typer.Argument(help="a new folder")],
-    name: Annotated[str, typer.Option(help="the course's name in the gradebook")] = "llmbook",
-    private: Annotated[
-        str, typer.Option(help="a folder of checks in place of the public ones, seen from the course")
-    ] = "",
-) -> None:
-    """Make a course: nbgrader's folders, its configuration, the judge in the place of its autograder."""
-    _gradebook().init(folder, name, private)
-    typer.echo(f"{folder} is a course; next: llmbook course release 1 --course {folder}")
-
-
-@course_app.command("release")
-def course_release(
-    chapter: int,
-    lang: Annotated[list[str] | None, typer.Option(help="zh, en; both when none is named")] = None,
-    course: CourseDir = HERE,
-) -> None:
-    """Make the students' notebook of a chapter's exercises."""
-    gradebook = _gradebook()
-    typer.echo(gradebook.release(gradebook.Course(course), chapter, lang or LANGUAGES))
-
-
-@course_app.command("collect")
-def course_collect(assignment: str, folder: Path, course: CourseDir = HERE) -> None:
-    """Take submissions from FOLDER/STUDENT/NN.zh.ipynb into the course (with a JupyterHub use `nbgrader collect`)."""
-    gradebook = _gradebook()
-    students = gradebook.collect(gradebook.Course(course), assignment, folder)
-    typer.echo(f"{len(students)} students: {', '.join(students)}")
-
-
-@course_app.command("grade")
-def course_grade(
-    assignment: str,
-    student: Annotated[list[str] | None, typer.Option(help="only these")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="how many at a time")] = 2,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="run submitted code without a sandbox, with your rights")
-    ] = False,
-    course: CourseDir = HERE,
-) -> None:
-    """Judge what has been submitted and has changed since, each submission in a sandbox of its own."""
-    gradebook = _gradebook()
-    opened = gradebook.Course(course)
-    gradebook.require_judge(trusted=trust)
-    waiting = student or opened.submissions(assignment)
-    with tqdm(total=len(waiting), unit="submission") as bar:
-
-        def on_student(name: str, what: str) -> None:
-            bar.update()
-            if what != "graded":
-                bar.write(f"{name}: {what}")
-
-        gradebook.grade(opened, assignment, student, jobs=jobs, trusted=trust, on_student=on_student)
-    for row in gradebook.scores(opened, assignment):
-        note = "  (to be read by a person)" if row["needs_manual_grade"] else ""
-        typer.echo(f"{row['student']:20} {row['score']:6.1f} of {row['max_score']:.0f}{note}")
-
-
-@course_app.command("feedback")
-def course_feedback(assignment: str, course: CourseDir = HERE) -> None:
-    """Write feedback for all students: HTML files that need no network and show no hidden check."""
-    gradebook = _gradebook()
-    for path in gradebook.feedback(gradebook.Course(course), assignment):
-        typer.echo(path)
-
-
-@course_app.command("export")
-def course_export(
-    assignment: str,
-    to: Annotated[Path, typer.Argument(help="a CSV file")],
-    form: Annotated[str, typer.Option(help="csv, moodle or canvas")] = "csv",
-    course: CourseDir = HERE,
-) -> None:
-    """Write grades as CSV, for a spreadsheet, Moodle or Canvas."""
-    gradebook = _gradebook()
-    count = gradebook.export(gradebook.Course(course), assignment, form, to)
-    typer.echo(f"{count} students in {to}")
-
-
-@course_app.command("demo")
-def course_demo(folder: Annotated[Path, typer.Argument(help="a new folder")]) -> None:
-    """Make a course with five submissions, grade them, and say where everything is."""
-    from llmbook.course.demo import demo
-
-    gradebook = _gradebook()
-    course = demo(folder)
-    for row in gradebook.scores(course, "chapter-01"):
-        typer.echo(f"{row['student']:12} {row['score']:5.1f} of {row['max_score']:.0f}")
-    typer.echo(
-        f"\nfeedback:  {folder / 'feedback'}\ngrades:    {folder / 'grades.csv'}\n"
-        f"by hand:   cd {folder} && jupyter lab, then Nbgrader › Formgrader in its menu"
-    )
-
-
-def _gradebook() -> ModuleType:
-    """The course's module, or a word on how to get what it needs."""
-    try:
-        from llmbook.course import gradebook
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"{error.name} is not installed; a course needs the extra: pip install 'llmbook[course]'"
-        ) from error
-    return gradebook
 
 
 def _sources(names: list[str] | None) -> list[Source]:

@@ -19,6 +19,7 @@ pytest.importorskip("nbgrader", reason="the extra `course` is not installed")
 from playwright.sync_api import Browser
 
 from llmbook.course import gradebook as courses
+from llmbook.course import grades
 from llmbook.course.demo import submission as made
 from llmbook.course.exercises import exercises, find_exercise
 from llmbook.course.gradebook import Course
@@ -90,7 +91,7 @@ def test_a_released_notebook_is_what_a_reader_gets_with_marks_and_nothing_else(g
 
 
 def test_every_submission_has_its_score(graded: Course) -> None:
-    found = {row["student"]: row for row in courses.scores(graded, NAME)}
+    found = {row["student"]: row for row in grades.scores(graded, NAME)}
     assert {row["max_score"] for row in found.values()} == {MOST}
     assert found["an"]["score"] == found["eve"]["score"] == ALL_CODE
     assert 0 < found["baker"]["score"] < ALL_CODE
@@ -107,7 +108,7 @@ def test_what_is_refused_gets_nothing_and_a_reason_and_costs_nobody_else(graded:
         "list": f"{FILE} cannot be read as a notebook",
         "huge": "has 50.0 MB; at most 5 are read",
     }
-    found = {row["student"]: row for row in courses.scores(graded, NAME)}
+    found = {row["student"]: row for row in grades.scores(graded, NAME)}
     for student, reason in reasons.items():
         assert reason in told[student]
         assert found[student]["score"] == 0
@@ -130,7 +131,7 @@ def test_the_grading_page_reads_scores_and_changes_them_and_a_regrade_keeps_that
     path.write_text(path.read_text(encoding="utf-8") + "\n")
     courses.collect(graded, NAME, graded.root / "handed-in")
     assert set(courses.grade(graded, NAME)) == {"an"}
-    found = {row["student"]: row for row in courses.scores(graded, NAME)}
+    found = {row["student"]: row for row in grades.scores(graded, NAME)}
     assert found["an"]["score"] == ALL_CODE + 7
     assert courses.grade(graded, NAME) == {}
 
@@ -173,9 +174,9 @@ def test_nothing_of_a_students_page_is_run(graded: Course) -> None:
     assert "$x$" in page.get_text()
 
 
-@pytest.mark.parametrize("form", courses.EXPORTS)
+@pytest.mark.parametrize("form", grades.EXPORTS)
 def test_grades_are_exported(form: str, graded: Course, tmp_path: Path) -> None:
-    count = courses.export(graded, NAME, form, tmp_path / "new" / "grades.csv")
+    count = grades.export(graded, NAME, form, tmp_path / "new" / "grades.csv")
     with (tmp_path / "new" / "grades.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file))
     header = {"csv": "student", "moodle": "ID number", "canvas": "Student"}[form]
@@ -192,7 +193,7 @@ def test_nbgraders_own_command_judges_too(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "nbgrader", "autograde", NAME]
     done = subprocess.run(command, cwd=course.root, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert courses.scores(course, NAME)[0]["score"] == ALL_CODE
+    assert grades.scores(course, NAME)[0]["score"] == ALL_CODE
     assert len(list((course.root / "judged").glob("*.json"))) == 1
 
 
@@ -223,9 +224,9 @@ def test_killed_in_the_middle_and_started_again_the_gradebook_is_the_same(tmp_pa
     assert len(list(marks.glob("*.json"))) < len(students)
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     assert "s0" in done.stdout
-    known = {row["student"]: row["score"] for row in courses.scores(graded, NAME)}
+    known = {row["student"]: row["score"] for row in grades.scores(graded, NAME)}
     by_hand = {"an": 7, "chen": 1}  # in the other course
-    assert {row["student"]: row["score"] for row in courses.scores(course, NAME)} == {
+    assert {row["student"]: row["score"] for row in grades.scores(course, NAME)} == {
         student: known[like] - by_hand.get(like, 0) for student, like in students.items()
     }
 
@@ -264,7 +265,7 @@ def test_grading_beside_somebody_who_grades_by_hand_loses_nothing(tmp_path: Path
     with course.gradebook() as book:
         assert book.find_comment("which-family", "01.zh", NAME, "first").manual_comment == written[-1]
         assert book.find_grade("which-family", "01.zh", NAME, "first").manual_score == (len(written) - 1) % 10
-    assert {row["score"] for row in courses.scores(course, NAME) if row["student"] != "first"} == {ALL_CODE}
+    assert {row["score"] for row in grades.scores(course, NAME) if row["student"] != "first"} == {ALL_CODE}
 
 
 def test_both_languages_can_be_released_and_the_better_notebook_counts(tmp_path: Path) -> None:
@@ -274,7 +275,7 @@ def test_both_languages_can_be_released_and_the_better_notebook_counts(tmp_path:
     hand_in(course, "an", "an")
     courses.collect(course, NAME, course.root / "handed-in")
     assert courses.grade(course, NAME) == {"an": "graded"}
-    (row,) = courses.scores(course, NAME)
+    (row,) = grades.scores(course, NAME)
     assert (row["score"], row["max_score"]) == (ALL_CODE, MOST)
 
 
@@ -304,7 +305,7 @@ def test_mistakes_of_an_instructor_are_told(tmp_path: Path, graded: Course) -> N
     with pytest.raises(ValueError, match=r"holds no STUDENT/01\.zh\.ipynb"):
         courses.collect(graded, NAME, tmp_path)
     with pytest.raises(ValueError, match="the form is 'xls'; expected one of csv, moodle, canvas"):
-        courses.export(graded, NAME, "xls", tmp_path / "x")
+        grades.export(graded, NAME, "xls", tmp_path / "x")
     with pytest.raises(ValueError, match="no chapter '9'"):
         courses.release(empty, 9, ["zh"])
     (tmp_path / "in" / "a b").mkdir(parents=True)

@@ -19,12 +19,11 @@ import pytest
 
 from llmbook import paths
 from llmbook.course.assignment import exercise_notebook
+from llmbook.course.bubblewrap import FIRST_UID, Limits
 from llmbook.course.exercises import exercises, find_exercise
 from llmbook.course.judge import Judged, judge_notebook
 from llmbook.course.sandbox import (
-    FIRST_UID,
     Kernel,
-    Limits,
     SandboxError,
     private_folder,
     require_private,

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("nbgrader", reason="the extra `course` is not installed")
 
 from llmbook.course import gradebook as courses
+from llmbook.course import grades
 from llmbook.course.demo import submission as made
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
@@ -66,7 +67,7 @@ def test_two_hundred_submissions(tmp_path: Path) -> None:
             break
         assert kills == 1, (tmp_path / "log").read_text()[-2000:]
     seconds = time.monotonic() - began
-    rows = courses.scores(course, NAME)
+    rows = grades.scores(course, NAME)
     print(
         f"{COUNT} submissions: {seconds:.0f} s, {seconds / COUNT:.1f} s each, {peak / 1e9:.2f} GB at the peak, killed {kills} times"
     )

@@ -4,7 +4,7 @@
   "use strict";
   const SHOWN = 40;
   const BOOST = { title: 4, defines: 3, trail: 0.4, text: 1, math: 0.8, code: 0.2 };
-  const KIND = { point: 1.3, term: 0.35, reference: 0.6 };
+  const KIND = { point: 1.3, term: 0.35, reference: 0.6, exercise: 0.15 };
   const HAN = /[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]/;
   // a run of Chinese | a section's number | a name or a formula's piece: letters joined by _ and ^, a root before it
   const RUN = new RegExp(
@@ -237,7 +237,7 @@
         const record = records[hit.id];
         const { title, defines, text, math } = fields(record);
         const [head, bold, body] = [title, defines, text + "\n" + math].map(fold);
-        const kind = record.kind || (/^\d+\.\d+\.\d+ /.test(title) ? "point" : "");
+        const kind = record.kind || (/\/exercises\.html#/.test(record.url) ? "exercise" : /^\d+\.\d+\.\d+ /.test(title) ? "point" : "");
         const weight =
           (together.has(hit.id) ? 1 : 0.5) *
           (KIND[kind] || 1) *

@@ -10,7 +10,8 @@ import json
 from pathlib import Path
 
 from llmbook.course.exercises import Exercise, exercises
-from llmbook.course.gradebook import Course, collect, export, feedback, grade, init, release
+from llmbook.course.gradebook import Course, collect, feedback, grade, init, release
+from llmbook.course.grades import export
 
 ASSIGNMENT = "chapter-01"
 ATTACK = """import os, socket, shutil

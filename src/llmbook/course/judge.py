@@ -20,11 +20,12 @@ from typing import Any
 import zmq
 from jupyter_client.blocking import BlockingKernelClient
 
+from llmbook.course.bubblewrap import Limits
 from llmbook.course.exercises import Exercise, exercises
 from llmbook.course.guest import ANSWER, encode
-from llmbook.course.sandbox import Kernel, Limits, SandboxError, private_folder
+from llmbook.course.sandbox import Kernel, SandboxError, private_folder
 from llmbook.course.source import LANGUAGES
-from llmbook.course.verdicts import Answer, judge, misconception, report, score
+from llmbook.course.verdicts import STOPPED, Answer, judge, misconception, report, score
 
 LONGEST_CELL = 200_000
 MOST_CELLS = 500
@@ -260,8 +261,6 @@ def _plain_answer(answer: Any) -> bool:
 
 
 def _stopped_output(reason: str) -> dict[str, Any]:
-    from llmbook.course.verdicts import STOPPED
-
     return {"output_type": "stream", "name": "stderr", "text": " / ".join(STOPPED[reason].values()) + "\n"}
 
 

@@ -118,7 +118,7 @@ def result_key(notebook: dict[str, Any], private: str) -> str:
             for path in sorted(folder.rglob("*.*")):
                 if path.suffix in (".py", ".toml"):
                     digest.update(path.read_bytes())
-    for name in ("guest", "judge", "sandbox", "verdicts"):
+    for name in ("guest", "judge", "sandbox", "bubblewrap", "verdicts"):
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()[:32]
 
