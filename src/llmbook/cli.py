@@ -26,9 +26,6 @@ from llmbook.course.split_languages import split as split_all
 data_app = typer.Typer(
     no_args_is_help=True, help="Data and models out of packages: vendored with the book, or fetched on demand."
 )
-course_app = typer.Typer(
-    no_args_is_help=True, help="Teach with the book: release, collect, grade, give feedback, export."
-)
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 Strict = Annotated[bool, typer.Option("--strict", help="fail on a claim that does not hold here")]
 Names = Annotated[list[str] | None, typer.Argument(help="chapters: numbers or slugs; all when none is named")]
