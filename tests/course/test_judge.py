@@ -35,7 +35,7 @@ from llmbook.course.split_languages import context
 pytestmark = pytest.mark.slow
 COUNT = "1.3.2/parameter-count"
 SCORES = "1.2.2/scaled-scores"
-QUICK = Limits(wall=60, cell=6, call=4, memory=1500, restarts=2)
+QUICK = Limits(wall=60.0, cell=6.0, call=4.0, memory=1500, restarts=2)
 
 
 @pytest.fixture(scope="module", autouse=True)

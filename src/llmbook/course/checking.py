@@ -4,7 +4,7 @@ Book: §0
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 from IPython.display import Markdown, display
@@ -36,8 +36,8 @@ def check(exercise_id: str, lang: str | None = None) -> None:
     """
     exercise = _with_code(exercise_id)
     languages = LANGUAGES if lang is None else (require_language(lang),)
-    namespace = _caller_namespace()
-    if not callable(namespace.get(exercise.function)):
+    function = _callers_function(exercise.function)
+    if function is None:
         raise NotYetError(
             "\n".join(
                 {
@@ -47,7 +47,7 @@ def check(exercise_id: str, lang: str | None = None) -> None:
                 for one in languages
             )
         )
-    verdicts = judge(exercise, local_call(namespace[exercise.function]), public_only=True)
+    verdicts = judge(exercise, local_call(function), public_only=True)
     text = "\n\n".join(report(exercise, verdicts, one) for one in languages)
     if not all(one.passed for one in verdicts):
         raise NotYetError(text)
@@ -72,8 +72,12 @@ def _with_code(exercise_id: str) -> Exercise:
     return exercise
 
 
-def _caller_namespace() -> Mapping[str, Any]:
+def _callers_function(name: str) -> Callable[..., Any] | None:
+    """The nearest function of this name that a caller outside of this package can see."""
     frame = inspect.currentframe()
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("llmbook."):
+    while frame is not None:
+        found = frame.f_locals.get(name, frame.f_globals.get(name))
+        if callable(found) and not frame.f_globals.get("__name__", "").startswith("llmbook."):
+            return found
         frame = frame.f_back
-    return {} if frame is None else {**frame.f_globals, **frame.f_locals}
+    return None
