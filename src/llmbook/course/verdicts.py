@@ -131,7 +131,7 @@ def _gradient_difference(right: Answer, answer: Answer, tolerance: float) -> Tex
 
 
 def _error_text(answer: Answer) -> Text:
-    kind, message = str(answer["error"]), str(answer.get("message", ""))
+    kind, message = str(answer["error"])[:100], str(answer.get("message", ""))
     if kind == "missing":
         return {"zh": f"没有名叫 {message} 的函数", "en": f"there is no function named {message}"}
     if kind == "NotImplementedError":
@@ -141,7 +141,7 @@ def _error_text(answer: Answer) -> Text:
             "zh": f"它返回了 {message}，不是所要的类型",
             "en": f"it returns a {message}, which is not what was asked for",
         }
-    at = str(answer.get("line", ""))
+    at = str(answer.get("line", ""))[:200]
     where = {"zh": f"，在这一行：{at}" if at else "", "en": f", in the line: {at}" if at else ""}
     return {lang: f"{kind}: {message[:300]}{where[lang]}" for lang in LANGUAGES}
 
