@@ -18,6 +18,7 @@ pytest.importorskip("nbgrader", reason="the extra `course` is not installed")
 
 from playwright.sync_api import Browser
 
+from llmbook import paths
 from llmbook.course import gradebook as courses
 from llmbook.course import grades
 from llmbook.course.demo import submission as made
@@ -313,3 +314,29 @@ def test_mistakes_of_an_instructor_are_told(tmp_path: Path, graded: Course) -> N
     with pytest.raises(ValueError, match="'a b' is no student's id"):
         courses.collect(graded, NAME, tmp_path / "in")
     require_openable(graded.root / "submitted" / "an" / NAME)
+
+
+def test_the_demo_ends_as_the_page_for_instructors_shows(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from llmbook.cli import main; main()", "course", "demo", "my-demo"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=True)
+    for page in ("TEACHING.md", "TEACHING.zh.md"):
+        assert f"```\n{done.stdout}```\n" in (paths.root() / page).read_text(encoding="utf-8")
+    feedback = (tmp_path / "my-demo" / "feedback" / "an" / NAME / "01.zh.html").read_text(encoding="utf-8")
+    assert "判据写得好" in feedback
+    assert "an,78.0,80.0,False" in (tmp_path / "my-demo" / "grades.csv").read_text(encoding="utf-8-sig")
+
+
+def test_a_course_by_its_commands(tmp_path: Path, graded: Course) -> None:
+    def said(*words: str) -> str:
+        command = [sys.executable, "-c", "from llmbook.cli import main; main()", "course", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=True).stdout
+
+    assert "course is a course" in said("init", "course", "--name", "llm2027")
+    assert said("release", "1", "--lang", "zh", "--course", "course").strip().endswith("course/release/chapter-01")
+    (tmp_path / "in").mkdir()
+    shutil.copytree(graded.root / "handed-in" / "baker", tmp_path / "in" / "baker")
+    assert said("collect", NAME, "in", "--course", "course") == "1 students: baker\n"
+    assert "baker" in said("grade", NAME, "--course", "course")
+    assert said("feedback", NAME, "--course", "course").strip().endswith("feedback/baker/chapter-01/01.zh.html")
+    assert said("export", NAME, "grades.csv", "--form", "moodle", "--course", "course") == "1 students in grades.csv\n"
+    assert (tmp_path / "grades.csv").read_text().splitlines()[0] == "ID number,Grade"

@@ -220,12 +220,11 @@ def test_a_flood_of_output_is_stopped(released: dict, outside: Listener) -> None
 
 
 def test_honest_work_near_the_limits_keeps_its_points(released: dict, outside: Listener) -> None:
-    near = "import time, torch\nkept = torch.ones(int(QUICK * 0.5e6 / 4))\nprint('x' * 900_000)\ntime.sleep(4)".replace(
-        "QUICK", str(QUICK.memory)
-    )
+    near = ATTACKS["near"].replace("MEMORY", str(int(QUICK.memory * 0.5e6)))
     judged = judge_notebook(submission(released, {COUNT: solved(COUNT)}, near), limits=QUICK)
     assert judged.exercises[COUNT]["score"] == find_exercise(COUNT).points
     assert judged.stops == []
+    assert "100 tensor(" in text_of(judged)
 
 
 def test_what_a_page_would_run_is_not_kept(released: dict, outside: Listener) -> None:
@@ -285,3 +284,30 @@ def test_what_is_no_notebook_ends_the_judge_with_a_reason(text: str, says: str, 
     assert done.returncode != 0
     assert says in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "users", [["--map-user=65534", "--map-group=65534"], ["--map-root-user"]], ids=["user", "lonely root"]
+)
+def test_it_works_without_root_and_where_root_is_the_only_user(
+    users: list[str], released: dict, tmp_path: Path
+) -> None:
+    tried = subprocess.run(["unshare", "--user", *users, "true"], capture_output=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip("this machine lets nobody make a user namespace")
+    answers = {COUNT: solved(COUNT)}
+    (tmp_path / "in.ipynb").write_text(
+        json.dumps(submission(released, answers, ATTACKS["beside"]["reads a system file"]))
+    )
+    judging = [
+        sys.executable,
+        "-m",
+        "llmbook.course.judge",
+        str(tmp_path / "in.ipynb"),
+        str(tmp_path / "out"),
+        '{"trusted": false}',
+    ]
+    subprocess.run(["unshare", "--user", *users, *judging], check=True, timeout=120)
+    found = json.loads((tmp_path / "out").read_text())
+    assert found["exercises"][COUNT]["score"] == find_exercise(COUNT).points
+    assert "FileNotFoundError" in json.dumps(found["outputs"])

@@ -24,7 +24,7 @@ from typing import Any
 
 import psutil
 
-from llmbook.course.bubblewrap import Limits, bwrap, fresh_uid, variables
+from llmbook.course.bubblewrap import Limits, bwrap, fresh_uid, may_change_user, variables
 
 GUEST = Path(__file__).with_name("guest.py")
 NEEDED = ("bwrap", "setpriv", "prlimit")
@@ -120,7 +120,7 @@ class Kernel:
                 {**variables(inside["guest"], str(home)), "PATH": os.environ.get("PATH", "")},
             )
         else:
-            self.uid = fresh_uid() if os.geteuid() == 0 else None
+            self.uid = fresh_uid() if may_change_user() else None
             if self.uid is not None:
                 os.chown(self.sockets, self.uid, self.uid)
             wrapped, environment = [*bwrap(self.sockets, self.guest, limits, self.uid), *command], {"PATH": os.defpath}
