@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jupytext.myst import MystMetadataParsingError, myst_to_notebook
-
 from llmbook import paths
 
 LANGUAGES = ("zh", "en")
@@ -126,6 +124,11 @@ def read(path: Path) -> Source:
         SourceError: the file is no MyST notebook, a prose cell has no language or an unknown one, a cell of one language has
             no partner right after it, a code cell has no tag of the book.
     """
+    from jupytext.myst import (  # takes a second, which the judge need not wait
+        MystMetadataParsingError,
+        myst_to_notebook,
+    )
+
     text = path.read_text(encoding="utf-8")
     try:
         notebook = myst_to_notebook(text, add_source_map=True)
