@@ -10,8 +10,6 @@ import pytest
 from llmbook.course.exercises import Exercise, exercises
 from llmbook.course.verdicts import judge, local_call
 
-mutating = pytest.importorskip("cosmic_ray.mutating", reason="the extra `long` is not installed")
-plugins = pytest.importorskip("cosmic_ray.plugins")
 pytestmark = pytest.mark.long
 CODED = [exercise for exercise in exercises() if exercise.kind != "open"]
 KILLED = 0.9
@@ -20,6 +18,8 @@ SECONDS = 5
 
 def mutants(exercise: Exercise) -> Iterator[tuple[str, str]]:
     """(operator and place, code) of all changes that give another program."""
+    mutating = pytest.importorskip("cosmic_ray.mutating", reason="the extra `long` is not installed")
+    plugins = pytest.importorskip("cosmic_ray.plugins")
     code = exercise.text("solution")
     original = ast.dump(ast.parse(code))
     seen = set()

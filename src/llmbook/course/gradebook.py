@@ -157,9 +157,7 @@ def grade(
     told = on_student or (lambda student, what: None)
     private = course.config.Judged.private
     results: dict[str, str] = {}
-    waiting = [
-        student for student in students or course.submissions(assignment) if not _is_done(course, student, assignment)
-    ]
+    waiting = submissions_to_grade(course, assignment, students)
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         running = {pool.submit(_judge, course, student, assignment, private, trusted): student for student in waiting}
         for one in as_completed(running):
@@ -181,6 +179,11 @@ def require_judge(*, trusted: bool) -> None:
 
 def _submitted(course: Course, student: str, assignment: str) -> Path:
     return course.root / "submitted" / student / assignment
+
+
+def submissions_to_grade(course: Course, assignment: str, students: list[str] | None = None) -> list[str]:
+    """The students, of those named or of all, whose submission is new or changed, or graded by other checks."""
+    return [one for one in students or course.submissions(assignment) if not _is_done(course, one, assignment)]
 
 
 def _is_done(course: Course, student: str, assignment: str) -> bool:

@@ -111,8 +111,13 @@ def judged_result(notebook: dict[str, Any], cache: Path, *, private: str = "", t
 
 def result_key(notebook: dict[str, Any], private: str) -> str:
     """A hash of everything that a result depends on: the code cells by name, the checks, the judge."""
+    asked = json.dumps([chapter_of(notebook), code_cells(notebook), checks_key(private)])
+    return hashlib.sha256(asked.encode()).hexdigest()[:32]
+
+
+def checks_key(private: str) -> str:
+    """A hash of all exercises, their checks, and the judge."""
     digest = hashlib.sha256()
-    digest.update(json.dumps([chapter_of(notebook), code_cells(notebook)]).encode())
     for exercise in exercises(private=Path(private) if private else None):
         for folder in (exercise.folder, exercise.checks):
             for path in sorted(folder.rglob("*.*")):
