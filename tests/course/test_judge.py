@@ -108,7 +108,9 @@ def new_processes(known: set[int]) -> list[str]:
     """What came since and is ours or a sandbox's: children, and whatever runs as a user that no account has."""
     children = {child.pid for child in psutil.Process().children(recursive=True)}
     found = []
-    for process in psutil.process_iter(["name", "uids"]):
+    for process in psutil.process_iter(["name", "uids", "status"]):
+        if process.info["status"] == psutil.STATUS_ZOMBIE:  # dead, and not yet fetched by the init of this machine
+            continue
         uids = process.info["uids"]
         sandboxed = process.info["name"] == "bwrap" or (uids is not None and uids.real >= FIRST_UID)
         if process.pid not in known and (process.pid in children or sandboxed):
@@ -129,7 +131,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listene
     temporary = {path for path in Path("/tmp").glob("llmbook-judge-*")}
     mine = {process.pid for process in psutil.process_iter()}
     yield listener
-    end = time.monotonic() + 5
+    end = time.monotonic() + 15
     while (left := new_processes(mine)) and time.monotonic() < end:
         time.sleep(0.05)
     assert [fingerprint(folder) for folder in folders] == before
