@@ -105,8 +105,8 @@ class Listener:
 
 
 def new_processes(known: set[int]) -> list[str]:
-    """What came since and is ours or a sandbox's: children, and whatever runs as a user that no account has."""
-    children = {child.pid for child in psutil.Process().children(recursive=True)}
+    """What came since and is a sandbox's: bubblewrap, Python below this process, whatever runs as a user that no account has."""
+    children = {child.pid for child in psutil.Process().children(recursive=True) if "python" in child.name()}
     found = []
     for process in psutil.process_iter(["name", "uids", "status"]):
         if process.info["status"] == psutil.STATUS_ZOMBIE:  # dead, and not yet fetched by the init of this machine
