@@ -135,6 +135,10 @@ def test_the_grading_page_reads_scores_and_changes_them_and_a_regrade_keeps_that
     found = {row["student"]: row for row in grades.scores(graded, NAME)}
     assert found["an"]["score"] == ALL_CODE + 7
     assert courses.grade(graded, NAME) == {}
+    graded.checks_key = "of changed checks"
+    assert len(courses.submissions_to_grade(graded, NAME)) == len(found)
+    del graded.checks_key
+    assert courses.submissions_to_grade(graded, NAME) == []
 
 
 def test_feedback_needs_no_network_and_shows_no_hidden_check(graded: Course, browser: Browser) -> None:
@@ -293,6 +297,14 @@ def test_without_a_sandbox_nothing_is_run_unless_told(
     courses.require_judge(trusted=True)
     trusted = judged_result(made(released, "an"), tmp_path, trusted=True)
     assert sum(one["score"] for one in trusted["exercises"].values()) == ALL_CODE
+    course = new_course(tmp_path / "course")
+    hand_in(course, "an", "an")
+    courses.collect(course, NAME, course.root / "handed-in")
+    with pytest.raises(ValueError, match="is not graded: bwrap not found"):
+        courses.grade(course, NAME)
+    assert grades.scores(course, NAME) == []
+    assert courses.grade(course, NAME, trusted=True) == {"an": "graded"}
+    assert grades.scores(course, NAME)[0]["score"] == ALL_CODE
 
 
 def test_mistakes_of_an_instructor_are_told(tmp_path: Path, graded: Course) -> None:

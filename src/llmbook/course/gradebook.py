@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from nbgrader.apps.baseapp import NbGrader
 
 from llmbook.course.assignment import exercise_notebook
 from llmbook.course.atomic import write_text
-from llmbook.course.judged import NOTEBOOK, JudgeFailedError, RefusedError, judged_result, require_openable
+from llmbook.course.judged import NOTEBOOK, JudgeFailedError, RefusedError, checks_key, judged_result, require_openable
 from llmbook.course.sandbox import why_no_sandbox
 from llmbook.course.source import find_chapter, read, require_language
 from llmbook.course.split_languages import context
@@ -53,6 +54,10 @@ class Course:
         self.api = NbGraderAPI(config=app.config)
         self.api.coursedir.root = str(self.root)
 
+    @cached_property
+    def checks_key(self) -> str:
+        return checks_key(str(self.config.Judged.private))
+
     @property
     def judged(self) -> Path:
         return self.root / "judged"
@@ -67,7 +72,7 @@ class Course:
         return sorted(path.parent.name for path in (self.root / "submitted").glob(f"*/{assignment}") if path.is_dir())
 
     def done(self, student: str, assignment: str) -> Path:
-        """The mark that a submission is graded whole; it holds the submission's timestamp and what was judged."""
+        """The mark that a submission is graded whole; it holds what the grade rests on."""
         return self.judged / "done" / assignment / f"{student}.json"
 
 
@@ -149,11 +154,11 @@ def grade(
 ) -> dict[str, str]:
     """Judges submissions, `jobs` at a time, and writes scores into the gradebook one after another; returns what became of each.
 
-    Graded submissions that have not changed are left as they are. Killed and started again it goes on where it was, and the
+    Graded submissions are left as they are while neither they nor the checks have changed. Killed and started again it goes on where it was, and the
     gradebook is the same. Scores that a person gave are kept.
     """
-    if trusted:
-        course.config.Judged.trusted = True
+    require_judge(trusted=trusted)
+    course.api.config.Judged.trusted = trusted
     told = on_student or (lambda student, what: None)
     private = course.config.Judged.private
     results: dict[str, str] = {}
@@ -192,9 +197,10 @@ def _is_done(course: Course, student: str, assignment: str) -> bool:
 
 
 def _state(course: Course, student: str, assignment: str) -> dict[str, Any]:
-    """What a submission is, for telling whether it has changed: names, sizes and times of its files."""
+    """What a grade rests on, for telling whether it has changed: names, sizes and times of the files; the checks."""
     files = sorted(path for path in _submitted(course, student, assignment).rglob("*"))
-    return {path.name: [path.lstat().st_size, path.lstat().st_mtime_ns] for path in files}
+    listed = {path.name: [path.lstat().st_size, path.lstat().st_mtime_ns] for path in files}
+    return {"files": listed, "checks": course.checks_key}
 
 
 def _judge(course: Course, student: str, assignment: str, private: str, trusted: bool) -> None:

@@ -85,7 +85,7 @@ def require_private(folder: Path) -> None:
 
 
 class Kernel:
-    """One kernel in one sandbox. `stopped` says why it is gone: "time", "memory", "dead", or None while it lives."""
+    """One kernel in one sandbox. `stopped` says why it is gone: "time", "memory", "output", "dead", or None while it lives."""
 
     def __init__(self, folder: Path, limits: Limits, *, trusted: bool = False):
         require_private(folder)
