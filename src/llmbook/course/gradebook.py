@@ -154,8 +154,11 @@ def grade(
 ) -> dict[str, str]:
     """Judges submissions, `jobs` at a time, and writes scores into the gradebook one after another; returns what became of each.
 
-    Graded submissions are left as they are while neither they nor the checks have changed. Killed and started again it goes on where it was, and the
-    gradebook is the same. Scores that a person gave are kept.
+    Graded submissions are left as they are while neither they nor the checks have changed. Killed and started again it goes on
+    where it was, and the gradebook is the same. Scores that a person gave are kept.
+
+    Raises:
+        ValueError: submitted code cannot be isolated here, and `trusted` was not said.
     """
     require_judge(trusted=trusted)
     course.api.config.Judged.trusted = trusted
