@@ -1,17 +1,21 @@
 """The gate of every exercise: the stub fails, the solution passes, each wrong solution fails and its misconception is named."""
 
 import re
+from collections.abc import Callable
 from functools import cache
 
 import pytest
+import torch
 
 from llmbook.course import guest
 from llmbook.course.assignment import exercise_notebook
 from llmbook.course.exercises import KINDS, Exercise, exercises, find_exercise
 from llmbook.course.outline import finished_points, point_ids
+from llmbook.course.reporting import report
+from llmbook.course.scoring import score
 from llmbook.course.source import LANGUAGES, chapter_files, read
 from llmbook.course.split_languages import context, findings
-from llmbook.course.verdicts import judge, local_call, misconception, report, score
+from llmbook.course.verdicts import judge, local_call, misconception
 
 ALL = exercises()
 CODED = [exercise for exercise in ALL if exercise.kind != "open"]
@@ -53,20 +57,33 @@ def test_stub_fails_and_solution_passes_with_all_points(exercise: Exercise) -> N
     assert sum(case.points for case in cases) == exercise.points
     assert 2 <= sum(case.public for case in cases) < len(cases)
     assert len({case.title[lang] for case in cases for lang in LANGUAGES}) == 2 * len(cases)
-    assert score(verdicts(exercise, "solution")) == exercise.points
+    assert score(exercise, verdicts(exercise, "solution")) == exercise.points
     assert [one.message for one in verdicts(exercise, "solution") if not one.passed] == []
     stub = verdicts(exercise, "stub")
-    assert score(stub) < exercise.points / 2
+    assert score(exercise, stub) == 0
     assert not all(one.passed for one in stub if one.case.public)
     if exercise.kind == "code":
-        assert score(stub) == 0
         assert {one.message["en"] for one in stub} == {"it is not written yet"}
+
+
+@pytest.mark.parametrize("exercise", CODED, ids=named)
+def test_an_answer_that_does_not_look_at_its_input_earns_nothing(exercise: Exercise) -> None:
+    cases = exercise.cases()
+    public = [local_call(exercise.oracle)("", list(case.args), False) for case in cases if case.public]
+    functions: list[Callable] = [
+        *(lambda *args, answer=answer: guest.decode(answer["value"]) for answer in public),
+        *(lambda *args, at=at: args[at] for at in range(len(cases[0].args))),
+        *(lambda *args, at=at: torch.zeros_like(args[at]) for at in range(len(cases[0].args))),
+        *(lambda *args, value=value: value for value in (None, 0, 1, 0.0, [], torch.tensor(0.0), torch.tensor(0))),
+    ]
+    earned = [score(exercise, judge(exercise, local_call(function))) for function in functions]
+    assert earned == [0] * len(functions)
 
 
 @pytest.mark.parametrize(("exercise", "name"), WRONG, ids=named)
 def test_a_wrong_solution_fails_and_its_misconception_is_named(exercise: Exercise, name: str) -> None:
     found = verdicts(exercise, name)
-    assert score(found) < exercise.points
+    assert score(exercise, found) < exercise.points
     assert misconception(found, exercise) == name
     for lang in LANGUAGES:
         text = report(exercise, found, lang)

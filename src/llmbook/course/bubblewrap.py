@@ -17,11 +17,16 @@ import psutil
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 ETC = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/fonts", "/etc/localtime")
 FIRST_UID, LAST_UID = 200_000, 60_000_000
+SOCKETS = "/run/judge"  # the folder of the kernel's sockets: a small file system in memory, on no disk
+SHARED_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a submission may use. Memory in MB, times in seconds, output and files in bytes."""
+    """What a submission may use. Memory in MB, times in seconds, output and files in bytes.
+
+    `scratch` and `entries` bound each temporary file system, `flood` what the judge itself may grow by while it listens.
+    """
 
     memory: int = 2_500
     address_space: int = 8_000
@@ -35,6 +40,8 @@ class Limits:
     file: int = 16_000_000
     files: int = 256
     scratch: int = 64_000_000
+    entries: int = 20_000
+    flood: int = 400_000_000
     restarts: int = 4
 
 
@@ -70,61 +77,37 @@ def variables(guest: str, home: str) -> dict[str, str]:
     }
 
 
-def bwrap(sockets: Path, guest: Path, limits: Limits, uid: int | None) -> list[str]:
-    """The command in front of the kernel's: namespaces, mounts, user, limits."""
+def bwrap(guest: Path, limits: Limits, uid: int | None, *, rules: int, told: int) -> list[str]:
+    """The command in front of the kernel's: namespaces, mounts, user, limits.
+
+    Args:
+        guest: the folder that is to be seen as /guest.
+        uid: the user inside; None for a namespace of users.
+        rules: descriptor from which the filter of system calls is read.
+        told: descriptor to which bubblewrap writes the process under whose /proc/…/root this sandbox's files are.
+    """
     spaces = ["ipc", "pid", "net", "uts", "cgroup-try"] + (["user"] if uid is None else [])
     command = ["bwrap", *(f"--unshare-{space}" for space in spaces)]
     command += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv"]
+    command += ["--seccomp", str(rules), "--info-fd", str(told)]
     for name, value in {**variables("/guest", "/tmp/home"), "PATH": "/usr/bin:/bin"}.items():
         command += ["--setenv", name, value]
-    command += [
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-        "--size",
-        str(limits.scratch),
-        "--perms",
-        "1777",
-        "--tmpfs",
-        "/dev/shm",
-    ]
-    command += ["--size", str(limits.scratch), "--perms", "1777", "--tmpfs", "/tmp"]
+    command += ["--proc", "/proc", "--dev", "/dev"]
+    command += ["--perms", "0755", "--dir", "/run"]
+    for place, size in (("/dev/shm", limits.scratch), ("/tmp", limits.scratch), (SOCKETS, SHARED_BYTES)):
+        command += ["--size", str(size), "--perms", "1777", "--tmpfs", place]
     for path in map(Path, SYSTEM):
         if path.is_symlink():
             command += ["--symlink", os.readlink(path), str(path)]
         elif path.is_dir():
             command += ["--ro-bind", str(path), str(path)]
-    made = {Path("/"), Path("/tmp"), *map(Path, SYSTEM)}
+    made = {Path("/"), Path("/tmp"), Path("/run"), *map(Path, SYSTEM)}
     for path in (Path(name) for name in ETC if Path(name).exists()):
         command += [*_parents(path, made), "--ro-bind", str(path), str(path)]
     for path in _python_folders():
         command += [*_parents(path, made), "--ro-bind", str(path), str(path)]
-    command += [
-        "--perms",
-        "0755",
-        "--dir",
-        "/run",
-        "--bind",
-        str(sockets),
-        "/run/judge",
-        "--ro-bind",
-        str(guest),
-        "/guest",
-    ]
-    command += [
-        "--perms",
-        "0777",
-        "--dir",
-        "/tmp/home",
-        "--remount-ro",
-        "/dev",
-        "--remount-ro",
-        "/",
-        "--chdir",
-        "/tmp/home",
-        "--",
-    ]
+    command += ["--ro-bind", str(guest), "/guest", "--perms", "0777", "--dir", "/tmp/home"]
+    command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp/home", "--"]
     if uid is not None:
         user = ["--reuid", str(uid), "--regid", str(uid), "--clear-groups", "--bounding-set=-all", "--no-new-privs"]
         command += [shutil.which("setpriv") or "setpriv", *user, "--"]

@@ -10,8 +10,9 @@ from typing import Any
 from IPython.display import Markdown, display
 
 from llmbook.course.exercises import Exercise, find_exercise
+from llmbook.course.reporting import report
 from llmbook.course.source import LANGUAGES, require_language
-from llmbook.course.verdicts import judge, local_call, report
+from llmbook.course.verdicts import judge, local_call
 
 
 class NotYetError(AssertionError):
@@ -47,7 +48,7 @@ def check(exercise_id: str, lang: str | None = None) -> None:
                 for one in languages
             )
         )
-    verdicts = judge(exercise, local_call(function), public_only=True)
+    verdicts = judge(exercise, local_call(function), public=True)
     text = "\n\n".join(report(exercise, verdicts, one) for one in languages)
     if not all(one.passed for one in verdicts):
         raise NotYetError(text)

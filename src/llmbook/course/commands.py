@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
+from llmbook.course.foreign_text import printable
 from llmbook.course.source import LANGUAGES
 
 course_app = typer.Typer(
@@ -39,14 +40,14 @@ def course_release(
     course: CourseDir = HERE,
 ) -> None:
     """Make the students' notebook of a chapter's exercises."""
-    gradebook, _ = _modules()
+    gradebook, *_ = _modules()
     typer.echo(gradebook.release(gradebook.Course(course), chapter, lang or LANGUAGES))
 
 
 @course_app.command("collect")
 def course_collect(assignment: str, folder: Path, course: CourseDir = HERE) -> None:
     """Take submissions from FOLDER/STUDENT/NN.zh.ipynb into the course (with a JupyterHub use `nbgrader collect`)."""
-    gradebook, _ = _modules()
+    gradebook, *_ = _modules()
     students = gradebook.collect(gradebook.Course(course), assignment, folder)
     typer.echo(f"{len(students)} students: {', '.join(students)}")
 
@@ -62,27 +63,48 @@ def course_grade(
     course: CourseDir = HERE,
 ) -> None:
     """Judge what has been submitted and has changed since, each submission in a sandbox of its own."""
-    gradebook, grades = _modules()
+    gradebook, grades, grading = _modules()
     opened = gradebook.Course(course)
-    waiting = student or opened.submissions(assignment)
+    from llmbook.course.sandbox import why_uncounted
+
+    if not trust and (uncounted := why_uncounted()):
+        typer.echo(f"note: {uncounted}", err=True)
+    waiting = grading.submissions_to_grade(opened, assignment, student)
+    failed: list[str] = []
     with tqdm(total=len(waiting), unit="submission") as bar:
 
         def on_student(name: str, what: str) -> None:
             bar.update()
             if what != "graded":
                 bar.write(f"{name}: {what}")
+                failed.append(name)
 
-        gradebook.grade(opened, assignment, student, jobs=jobs, trusted=trust, on_student=on_student)
+        grading.grade(opened, assignment, student, jobs=jobs, trusted=trust, on_student=on_student)
     for row in grades.scores(opened, assignment):
         note = "  (to be read by a person)" if row["needs_manual_grade"] else ""
-        typer.echo(f"{row['student']:20} {row['score']:6.1f} of {row['max_score']:.0f}{note}")
+        typer.echo(f"{printable(row['student']):20} {row['score']:6.1f} of {row['max_score']:.0f}{note}")
+    if failed:
+        typer.echo(
+            f"{len(failed)} of {len(waiting)} were refused or are to be looked at: {', '.join(failed)}", err=True
+        )
+        raise typer.Exit(3)
 
 
 @course_app.command("feedback")
 def course_feedback(assignment: str, course: CourseDir = HERE) -> None:
     """Write feedback for all students: HTML files that need no network and show no hidden check."""
-    gradebook, _ = _modules()
-    for path in gradebook.feedback(gradebook.Course(course), assignment):
+    gradebook, *_ = _modules()
+    from llmbook.course.feedback import feedback
+
+    said = {
+        "plain": "could not be set in time; the texts are shown as they were written",
+        "none": "no feedback could be made",
+    }
+    for path in feedback(
+        gradebook.Course(course),
+        assignment,
+        on_problem=lambda name, became: typer.echo(f"{name}: {said[became]}", err=True),
+    ):
         typer.echo(path)
 
 
@@ -94,7 +116,7 @@ def course_export(
     course: CourseDir = HERE,
 ) -> None:
     """Write grades as CSV, for a spreadsheet, Moodle or Canvas."""
-    gradebook, grades = _modules()
+    gradebook, grades, _ = _modules()
     count = grades.export(gradebook.Course(course), assignment, form, to)
     typer.echo(f"{count} students in {to}")
 
@@ -104,7 +126,7 @@ def course_demo(folder: Annotated[Path, typer.Argument(help="a new folder")]) ->
     """Make a course with five submissions, grade them, and say where everything is."""
     from llmbook.course.demo import demo
 
-    _, grades = _modules()
+    _, grades, _ = _modules()
     course = demo(folder)
     for row in grades.scores(course, "chapter-01"):
         typer.echo(f"{row['student']:12} {row['score']:5.1f} of {row['max_score']:.0f}")
@@ -114,12 +136,12 @@ def course_demo(folder: Annotated[Path, typer.Argument(help="a new folder")]) ->
     )
 
 
-def _modules() -> tuple[ModuleType, ModuleType]:
-    """The modules of courses and of grades, or a word on how to get what they need."""
+def _modules() -> tuple[ModuleType, ModuleType, ModuleType]:
+    """The modules of courses, of grades and of grading, or a word on how to get what they need."""
     try:
-        from llmbook.course import gradebook, grades
+        from llmbook.course import gradebook, grades, grading
     except ModuleNotFoundError as error:
         raise ValueError(
             f"{error.name} is not installed; a course needs the extra: pip install 'llmbook[course]'"
         ) from error
-    return gradebook, grades
+    return gradebook, grades, grading

@@ -10,8 +10,10 @@ import json
 from pathlib import Path
 
 from llmbook.course.exercises import Exercise, exercises
-from llmbook.course.gradebook import Course, collect, feedback, grade, init, release
+from llmbook.course.feedback import feedback
+from llmbook.course.gradebook import Course, collect, init, release
 from llmbook.course.grades import export
+from llmbook.course.grading import grade
 
 ASSIGNMENT = "chapter-01"
 ATTACK = """import os, socket, shutil

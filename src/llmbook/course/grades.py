@@ -9,6 +9,7 @@ from typing import Any
 
 from nbgrader.api import MissingEntry
 
+from llmbook.course.foreign_text import printable
 from llmbook.course.gradebook import Course
 
 EXPORTS = ("csv", "moodle", "canvas")
@@ -58,7 +59,16 @@ def export(course: Course, assignment: str, form: str, path: Path) -> int:
             *([row["student"], "", row["student"], row["student"], "", row["score"]] for row in rows),
         ],
     }
+    table = [[_cell(value) for value in row] for row in tables[form]]
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8-sig" if form == "csv" else "utf-8") as file:
-        csv.writer(file).writerows(tables[form])
+        csv.writer(file).writerows(table)
     return len(rows)
+
+
+def _cell(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula, and no terminal for a command."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text

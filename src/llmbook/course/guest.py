@@ -88,7 +88,9 @@ def _decode_array(kind: str, text: Any, name: Any, shape: Any) -> torch.Tensor |
     if type(text) is not str or name not in DTYPES or type(shape) is not list or len(shape) > DEEPEST:
         raise ValueError("an array needs base64 text, a known type and a list of at most 8 lengths")
     if not all(type(length) is int and 0 <= length < 2**31 for length in shape):
-        raise ValueError(f"the lengths of an array are {shape[:9]}; expected integers that are not negative")
+        raise ValueError("the lengths of an array are integers from 0 to 2**31")
+    if math.prod(length or 1 for length in shape) >= 2**31:  # also of an empty one, whose other lengths may be anything
+        raise ValueError(f"an array of shape {shape} is larger than any that is sent")
     dtype = getattr(torch, name)
     raw = base64.b64decode(text, validate=True)
     if len(raw) != math.prod(shape) * dtype.itemsize:

@@ -6,23 +6,25 @@ run no submitted code: where nbgrader would execute a notebook, the judge does i
 Book: §0
 """
 
+import fcntl
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import nbgrader.apps.api
 import nbgrader.apps.autogradeapp
 import nbgrader.apps.generatefeedbackapp
-from bs4 import BeautifulSoup
-from latex2mathml.converter import convert
-from nbconvert.exporters import HTMLExporter
+import nbgrader.server_extensions.formgrader.base as formgrader
+from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader import preprocessors as steps
@@ -33,49 +35,53 @@ from traitlets import Bool, Unicode
 from traitlets.config import Config
 
 from llmbook.course.atomic import write_text
+from llmbook.course.bubblewrap import Limits
 from llmbook.course.exercises import exercises
+from llmbook.course.foreign_text import printable
+from llmbook.course.graded_pages import FeedbackPage, GradingPage
 from llmbook.course.judge import JUDGE_SECONDS, cell_name, chapter_of, code_cells
 from llmbook.course.sandbox import why_no_sandbox
+from llmbook.course.submission import TIMESTAMP, RefusedError, handed, read_submission
 
-LARGEST = 5_000_000  # bytes of a submitted notebook
-NOTEBOOK = re.compile(r"(\d\d)\.(zh|en)\.ipynb")
-MATH = re.compile(r"(?<![\\$])(\$\$?)(?!\s*\$)(.+?)(?<!\\)\1(?!\$)", re.DOTALL)
-CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
-
-
-class RefusedError(ValueError):
-    """A submission that is not even opened, and why."""
+JUDGE = (  # the modules on which a judgement rests
+    *(
+        "bubblewrap",
+        "cgroup",
+        "guest",
+        "guest_kernel",
+        "judge",
+        "received",
+        "reporting",
+        "sandbox",
+        "scoring",
+        "seccomp",
+        "session",
+    ),
+    *("submission", "usage", "verdicts"),
+)
+BUSY = 0.25  # the share of the processors taken by others beside which a judgement that ran out of time is not kept
 
 
 class JudgeFailedError(RuntimeError):
     """The judge did not come to an end; the message is the last that it said."""
 
 
-def require_openable(folder: Path) -> None:
-    """Raises RefusedError unless a submitted folder holds plain files only, its notebooks small enough and in JSON."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise RefusedError(f"{path.name} is a link or no plain file; a submission holds plain files only")
-        if path.suffix == ".ipynb" and path.stat().st_size > LARGEST:
-            raise RefusedError(
-                f"{path.name} has {path.stat().st_size / 1e6:.1f} MB; at most {LARGEST / 1e6:.0f} are read"
-            )
-        if NOTEBOOK.fullmatch(path.name):
-            try:
-                notebook = json.loads(path.read_text(encoding="utf-8"))
-            except (ValueError, RecursionError) as error:
-                raise RefusedError(f"{path.name} cannot be read as a notebook: {str(error)[:100]}") from error
-            if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
-                raise RefusedError(f"{path.name} is no notebook: it has no list of cells")
-
-
-def judged_result(notebook: dict[str, Any], cache: Path, *, private: str = "", trusted: bool = False) -> dict[str, Any]:
+def judged_result(
+    notebook: dict[str, Any],
+    cache: Path,
+    *,
+    private: str = "",
+    trusted: bool = False,
+    limits: Limits | None = None,
+    take_busy: bool = False,
+) -> dict[str, Any]:
     """What the judge finds on a notebook: from `cache`, if the same code was judged by the same checks before.
 
-    The judge runs as a process of its own, under limits of its own.
+    The judge runs as a process of its own, under limits of its own. What ran out of time beside others is judged once more with nobody
+    beside it; if this machine was busy with something else even then, the result has "busy" and is not taken again, unless `take_busy`.
 
     Raises:
-        RefusedError: there is no sandbox on this machine, and `trusted` was not said.
+        RefusedError: there is no sandbox on this machine, and `trusted` was not said; or it is no notebook of exercises.
         JudgeFailedError: the judge ended without a result, or took longer than 15 minutes.
     """
     reason = None if trusted else why_no_sandbox()
@@ -88,25 +94,54 @@ def judged_result(notebook: dict[str, Any], cache: Path, *, private: str = "", t
     except ValueError as error:
         raise RefusedError(str(error)) from error
     if kept.exists():
-        return json.loads(kept.read_text(encoding="utf-8"))
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        if take_busy or not found["busy"]:
+            return found
+    request = {"private": private, "trusted": trusted, "limits": asdict(limits or Limits())}
+    try:
+        with turn(cache, alone=False):
+            found = _judge(notebook, request)
+    except JudgeFailedError:
+        found = None
+    if found is None or "time" in found["stops"]:
+        with turn(cache, alone=True):
+            found = _judge(notebook, request)
+    found["busy"] = "time" in found["stops"] and found["others"] > BUSY
+    write_text(kept, json.dumps(found))
+    return found
+
+
+@contextmanager
+def turn(cache: Path, *, alone: bool) -> Iterator[None]:
+    """Waits for a turn to judge: beside others, or alone; among all processes that judge in this course.
+
+    Whoever waits stands at the door meanwhile, so that those who come later, to judge beside others, do not keep a lonely one waiting.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "turn.lock").open("w") as place, (cache / "door.lock").open("w") as door:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(place, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        yield
+
+
+def _judge(notebook: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    """One run of the judge, in a folder of its own and with nothing to import from it."""
     with tempfile.TemporaryDirectory(prefix="llmbook-grade-") as name:
         asked, result = Path(name, "notebook.ipynb"), Path(name, "result.json")
         asked.write_text(json.dumps(notebook), encoding="utf-8")
-        request = json.dumps({"private": private, "trusted": trusted})
-        command = [sys.executable, "-m", "llmbook.course.judge", str(asked), str(result), request]
+        command = [sys.executable, "-P", "-m", "llmbook.course.judge", str(asked), str(result), json.dumps(request)]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, timeout=JUDGE_SECONDS, env=environment, check=False
+                command, capture_output=True, text=True, timeout=JUDGE_SECONDS, env=environment, check=False, cwd=name
             )
         except subprocess.TimeoutExpired as error:
             raise JudgeFailedError(f"the judge took longer than {JUDGE_SECONDS} s") from error
         if done.returncode != 0 or not result.exists():
             last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-            raise JudgeFailedError(f"the judge ended without a result: {last[:300]}")
-        text = result.read_text(encoding="utf-8")
-    write_text(kept, text)
-    return json.loads(text)
+            raise JudgeFailedError(f"the judge ended without a result: {printable(last[:300])}")
+        return json.loads(result.read_text(encoding="utf-8"))
 
 
 def result_key(notebook: dict[str, Any], private: str) -> str:
@@ -123,7 +158,7 @@ def checks_key(private: str) -> str:
             for path in sorted(folder.rglob("*.*")):
                 if path.suffix in (".py", ".toml"):
                     digest.update(path.read_bytes())
-    for name in ("guest", "judge", "sandbox", "bubblewrap", "verdicts"):
+    for name in JUDGE:
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()[:32]
 
@@ -133,11 +168,14 @@ class Judged(NbGraderPreprocessor):
 
     private = Unicode("", help="folder of checks in place of the public ones").tag(config=True)
     trusted = Bool(False, help="run submitted code without a sandbox").tag(config=True)
+    take_busy = Bool(False, help="take a result of a busy machine that was just found").tag(config=True)
     cache = Unicode("judged", help="folder of what was judged before").tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
         plain = json.loads(json.dumps(nb))
-        found = judged_result(plain, Path(self.cache), private=self.private, trusted=self.trusted)
+        found = judged_result(
+            plain, Path(self.cache), private=self.private, trusted=self.trusted, take_busy=self.take_busy
+        )
         lang = nb.metadata.get("llmbook", {}).get("lang", "zh")
         by_slug = {name.partition("/")[2]: one for name, one in found["exercises"].items()}
         for number, cell in enumerate(nb.cells):
@@ -157,8 +195,21 @@ class Judged(NbGraderPreprocessor):
         return nb, resources
 
 
+class SubmittedNotebook(NotebookExporter):
+    """Reads what was submitted as somebody else's, and writes a notebook."""
+
+    released: Path
+
+    def from_file(self, file_stream: Any, resources: Any = None, **kwargs: Any) -> tuple[NotebookNode, dict[str, Any]]:
+        path = Path(file_stream.name)
+        released = json.loads((self.released / path.name).read_text(encoding="utf-8"))
+        return self.from_notebook_node(read_submission(path, released), resources=resources, **kwargs)
+
+
 class JudgedAutograde(Autograde):
-    """nbgrader's autograder, with the judge where it would execute; links and what is no notebook are refused unread."""
+    """nbgrader's autograder, with the judge where it would execute, and a reader that takes nothing but what was released."""
+
+    exporter_class = SubmittedNotebook
 
     def __init__(self, coursedir: Any = None, **kwargs: Any):
         super().__init__(coursedir=coursedir, **kwargs)
@@ -166,62 +217,36 @@ class JudgedAutograde(Autograde):
         self.autograde_preprocessors = [Judged if step is steps.Execute else step for step in usual]
 
     def init_assignment(self, assignment_id: str, student_id: str) -> None:
-        require_openable(Path(self._format_source(assignment_id, student_id)))
-        super().init_assignment(assignment_id, student_id)
-
-
-class OfflineExporter(HTMLExporter):
-    """Feedback as one HTML file without a script: formulas are MathML, nothing is fetched."""
-
-    def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        formulas: list[str] = []
-
-        def keep(match: re.Match[str]) -> str:
-            display = "block" if match[1] == "$$" else "inline"
-            try:
-                formulas.append(convert(match[2], display=display))
-            except Exception:  # a formula of a student's may be anything; it is shown as it was written
-                return match[0].replace("$", "\\$")
-            return f"LLMBOOKMATH{len(formulas) - 1}END"
-
-        for cell in nb.cells:
-            if cell.cell_type == "markdown":
-                parts = CODE.split(cell.source)
-                parts[::2] = [MATH.sub(keep, part) for part in parts[::2]]
-                cell.source = "".join(parts)
-        page, resources = super().from_notebook_node(nb, resources, **kwargs)
-        soup = BeautifulSoup(page, "lxml")
-        for tag in soup(["script", "iframe", "object", "embed", "base", "form"]):
-            tag.decompose()
-        for tag in soup.find_all("link"):
-            tag.decompose()
-        for tag in soup.find_all("details"):
-            tag["open"] = ""
-        for tag in soup.find_all(True):
-            for name in [
-                name for name in tag.attrs if name.startswith("on") or (name == "src" and _fetched(str(tag[name])))
-            ]:
-                del tag[name]
-        if soup.html is not None:
-            soup.html["lang"] = {"zh": "zh-CN"}.get(nb.metadata.get("llmbook", {}).get("lang", ""), "en")
-        text = re.sub(
-            r"LLMBOOKMATH(\d+)END",
-            lambda match: formulas[int(match[1])] if int(match[1]) < len(formulas) else "",
-            str(soup),
-        )
-        return text, resources
-
-
-def _fetched(address: str) -> bool:
-    return not address.startswith("data:image/")
+        folder = Path(self._format_source(assignment_id, student_id))
+        released = Path(self.coursedir.format_path(self.coursedir.release_directory, ".", assignment_id))
+        self.exporter.released = released
+        handed(folder, [path.name for path in released.glob("*.ipynb")])
+        ignored = self.coursedir.ignore
+        self.coursedir.ignore = ["*"]  # no other file of a student's is copied to where pages are served from
+        try:
+            super().init_assignment(assignment_id, student_id)
+        finally:
+            self.coursedir.ignore = ignored
+        if (folder / TIMESTAMP).is_file():
+            target = Path(self._format_dest(assignment_id, student_id))
+            target.mkdir(parents=True, exist_ok=True)
+            write_text(target / TIMESTAMP, (folder / TIMESTAMP).read_text(encoding="utf-8", errors="replace"))
 
 
 class OfflineFeedback(GenerateFeedback):
-    """nbgrader's feedback through `OfflineExporter`."""
+    """nbgrader's feedback through `FeedbackPage`."""
 
     def __init__(self, coursedir: Any = None, **kwargs: Any):
         super().__init__(coursedir=coursedir, **kwargs)
-        self.exporter_class = OfflineExporter
+        self.exporter_class = FeedbackPage
+
+
+def grading_page(handler: Any) -> GradingPage:
+    """The exporter of nbgrader's grading page, in the place of its own; whichever course was opened in it, and when."""
+    settings = handler.settings
+    if not isinstance(settings["nbgrader_exporter"], GradingPage):
+        settings["nbgrader_exporter"] = GradingPage(config=settings["nbgrader_exporter"].config)
+    return settings["nbgrader_exporter"]
 
 
 def configure(c: Config, config_file: str, course_id: str, *, private: str = "", trusted: bool = False) -> None:
@@ -255,3 +280,4 @@ def configure(c: Config, config_file: str, course_id: str, *, private: str = "",
         module.Autograde = JudgedAutograde
     for module in (nbgrader.apps.api, nbgrader.apps.generatefeedbackapp):
         module.GenerateFeedback = OfflineFeedback
+    formgrader.BaseHandler.exporter = property(grading_page)

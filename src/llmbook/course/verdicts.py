@@ -5,9 +5,8 @@ The code of a submission is not run here: a `Call` runs it, in the reader's own 
 Book: §0
 """
 
-import inspect
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 
 from llmbook.course import guest
 from llmbook.course.exercises import Case, Exercise, Text
+from llmbook.course.foreign_text import printable
 from llmbook.course.source import LANGUAGES
 
 Answer = dict[str, Any]
@@ -32,12 +32,16 @@ STOPPED: dict[str, Text] = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one case. `message` says it in both languages; `looks_like` are the misconceptions that answer the same."""
+    """What became of one case. `message` says it in both languages; `looks_like` are the misconceptions that answer the same.
+
+    `stopped` is why the call had to be stopped, if it had to be.
+    """
 
     case: Case
     passed: bool
     message: Text = field(default_factory=dict)
     looks_like: tuple[str, ...] = ()
+    stopped: str = ""
 
 
 def local_call(function: Callable[..., Any]) -> Call:
@@ -49,29 +53,31 @@ def local_call(function: Callable[..., Any]) -> Call:
     return call
 
 
-def judge(exercise: Exercise, call: Call, *, public_only: bool = False) -> list[Verdict]:
+def judge(
+    exercise: Exercise, call: Call, *, public: bool | None = None, before: Sequence[Verdict] = ()
+) -> list[Verdict]:
     """Puts the cases of an exercise to `call`, in order, and explains what is wrong.
 
     After a call that had to be stopped, the other cases are not tried: they count as stopped for the same reason.
+
+    Args:
+        public: only the public cases, or only the others; all of them by default.
+        before: the verdicts on cases that were put earlier.
     """
     verdicts = []
-    stopped: Answer = {}
+    stopped = next((one.stopped for one in before if one.stopped), "")
     for case in exercise.cases():
-        if public_only and not case.public:
+        if public is not None and case.public != public:
             continue
-        answer = stopped or call(exercise.function, list(case.args), case.gradient)
-        stopped = answer if "stopped" in answer else {}
+        answer: Answer = {"stopped": stopped} if stopped else call(exercise.function, list(case.args), case.gradient)
+        stopped = answer.get("stopped", "")
         verdicts.append(verdict(exercise, case, answer))
     return verdicts
 
 
 def verdict(exercise: Exercise, case: Case, answer: Answer) -> Verdict:
     """Compares one answer with the oracle's."""
-    right = local_call(exercise.oracle)(exercise.function, list(case.args), case.gradient)
-    if "error" in right:
-        raise RuntimeError(
-            f"the oracle of {exercise.id} fails on {case.title['en']!r}: {right['error']}: {right['message']}"
-        )
+    right = right_answer(exercise, case)
     wrong = difference(case, right, answer)
     if wrong is None:
         return Verdict(case, True)
@@ -80,12 +86,21 @@ def verdict(exercise: Exercise, case: Case, answer: Answer) -> Verdict:
         theirs = local_call(mutant)(exercise.function, list(case.args), case.gradient)
         if difference(case, right, theirs) is not None and same(case, theirs, answer):
             likely.append(name)
-    return Verdict(case, False, wrong, tuple(likely))
+    return Verdict(case, False, wrong, tuple(likely), answer.get("stopped", ""))
 
 
-def score(verdicts: Iterable[Verdict]) -> int:
-    """The points of the cases that passed."""
-    return sum(one.case.points for one in verdicts if one.passed)
+def right_answer(exercise: Exercise, case: Case) -> Answer:
+    """The oracle's answer.
+
+    Raises:
+        RuntimeError: the oracle fails.
+    """
+    right = local_call(exercise.oracle)(exercise.function, list(case.args), case.gradient)
+    if "error" in right:
+        raise RuntimeError(
+            f"the oracle of {exercise.id} fails on {case.title['en']!r}: {right['error']}: {right['message']}"
+        )
+    return right
 
 
 def misconception(verdicts: Iterable[Verdict], exercise: Exercise) -> str | None:
@@ -113,7 +128,7 @@ def difference(case: Case, right: Answer, answer: Answer) -> Text | None:
         if found is None and case.gradient:
             found = _gradient_difference(right, answer, case.tolerance)
         changed = answer["changed"] not in ([], right["changed"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return STOPPED["protocol"]
     if found is None and changed:
         return {"zh": "它改动了传给它的张量", "en": "it overwrites a tensor that it was given"}
@@ -131,7 +146,7 @@ def _gradient_difference(right: Answer, answer: Answer, tolerance: float) -> Tex
 
 
 def _error_text(answer: Answer) -> Text:
-    kind, message = str(answer["error"])[:100], str(answer.get("message", ""))
+    kind, message = printable(str(answer["error"])[:100]), printable(str(answer.get("message", ""))[:300])
     if kind == "missing":
         return {"zh": f"没有名叫 {message} 的函数", "en": f"there is no function named {message}"}
     if kind == "NotImplementedError":
@@ -141,9 +156,9 @@ def _error_text(answer: Answer) -> Text:
             "zh": f"它返回了 {message}，不是所要的类型",
             "en": f"it returns a {message}, which is not what was asked for",
         }
-    at = str(answer.get("line", ""))[:200]
+    at = printable(str(answer.get("line", ""))[:200])
     where = {"zh": f"，在这一行：{at}" if at else "", "en": f", in the line: {at}" if at else ""}
-    return {lang: f"{kind}: {message[:300]}{where[lang]}" for lang in LANGUAGES}
+    return {lang: f"{kind}: {message}{where[lang]}" for lang in LANGUAGES}
 
 
 def _value_difference(wanted: Any, value: Any, tolerance: float) -> Text | None:
@@ -204,57 +219,7 @@ def brief(value: Any) -> str:
             numbers.numpy(), precision=4, separator=", ", threshold=MOST_NUMBERS, edgeitems=2, suppress_small=True
         )
         return " ".join(text.split()).replace("[ ", "[")
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        value = value[:300]
+    text = printable(json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value))
     return text if len(text) <= 200 else f"{text[:200]}…"
-
-
-def shown_args(exercise: Exercise, case: Case) -> str:
-    """The arguments of a case by name, as a reader is told them."""
-    names = list(inspect.signature(exercise.solution()).parameters)
-    return ", ".join(f"{name} = {brief(value)}" for name, value in zip(names, case.args, strict=False))
-
-
-WORDS = {
-    "zh": {
-        "score": "{id}：{passed}/{all} 项检查通过",
-        "points": "，{score}/{most} 分",
-        "failed": "✗ {title}",
-        "passed": "✓ {title}",
-        "input": "输入：{args}",
-        "hidden": "另有 {all} 项不公开的检查，通过 {passed} 项。",
-        "like": "看起来像这个误解：{what}",
-    },
-    "en": {
-        "score": "{id}: {passed} of {all} checks pass",
-        "points": ", {score} of {most} points",
-        "failed": "✗ {title}",
-        "passed": "✓ {title}",
-        "input": "input: {args}",
-        "hidden": "Of {all} further checks, which are not shown, {passed} pass.",
-        "like": "This looks like a misconception: {what}",
-    },
-}
-
-
-def report(
-    exercise: Exercise, verdicts: list[Verdict], lang: str, *, everything: bool = False, points: bool = False
-) -> str:
-    """What a student is told: public cases with input and difference, the others only counted (`everything`: all of them)."""
-    words = WORDS[lang]
-    counted = {"passed": sum(one.passed for one in verdicts), "all": len(verdicts)}
-    head = words["score"].format(id=exercise.id, **counted)
-    if points:
-        head += words["points"].format(score=score(verdicts), most=exercise.points)
-    lines = [head]
-    for one in verdicts:
-        if not (one.case.public or everything):
-            continue
-        lines.append(words["passed" if one.passed else "failed"].format(title=one.case.title[lang]))
-        if not one.passed:
-            lines += [f"    {words['input'].format(args=shown_args(exercise, one.case))}", f"    {one.message[lang]}"]
-    hidden = [one for one in verdicts if not one.case.public]
-    if hidden and not everything:
-        lines.append(words["hidden"].format(all=len(hidden), passed=sum(one.passed for one in hidden)))
-    if name := misconception(verdicts, exercise):
-        lines.append(words["like"].format(what=exercise.misconceptions[name][lang]))
-    return "\n".join(lines)
