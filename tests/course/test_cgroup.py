@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from llmbook.course import cgroup
 from llmbook.course.bubblewrap import Limits
 from llmbook.course.cgroup import make_group
 
@@ -28,6 +29,7 @@ def test_the_second_version_takes_the_nearest_group_that_hands_the_controllers_o
     (folder,) = set(group.folders.values())
     assert folder.parent == tmp_path
     files = {file.name: file.read_text() for file in folder.iterdir()}
+    assert files.pop("cgroup.procs").strip().isdigit()
     assert files == {
         "memory.max": "300000000",
         "pids.max": "36",
@@ -48,6 +50,12 @@ def test_none_is_had_where_no_group_hands_all_three_on(handed: dict[str, str], t
     own = second_version(tmp_path, "a", handed)
     assert make_group(Limits(), mount=tmp_path, own=own) is None
     assert not list(tmp_path.glob("llmbook-judge-*"))
+
+
+def test_none_is_had_where_nobody_can_be_moved_into_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = second_version(tmp_path, "a", {"": "cpu memory pids"})
+    monkeypatch.setattr(cgroup.Group, "entering", lambda self, command: ["/bin/sh", "-c", "exit 120"])
+    assert cgroup.make_group(Limits(), mount=tmp_path, own=own) is None
 
 
 def test_none_is_had_where_nothing_is_mounted(tmp_path: Path) -> None:
@@ -79,7 +87,10 @@ def test_a_real_group_counts_memory_and_time_and_ends_what_takes_too_much() -> N
         assert not group.ran_out()
         assert group.cpu_seconds() > 0.02
         # shared memory that no process shows as its own: touched, then dropped from its page tables
-        shared = "import mmap; m = mmap.mmap(-1, 10**9)\nfor at in range(0, 10**9, 2**20):\n m[at:at+2**20] = b'1' * 2**20; m.madvise(mmap.MADV_DONTNEED)"
+        shared = (
+            "import mmap; m = mmap.mmap(-1, 10**9)\n"
+            "for at in range(0, 10**9, 2**20): m[at:at+2**20] = b'1' * 2**20; m.madvise(mmap.MADV_DONTNEED)"
+        )
         assert subprocess.run(group.entering([sys.executable, "-c", shared]), check=False).returncode != 0
         assert group.ran_out()
     finally:

@@ -3,13 +3,17 @@
 import csv
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,10 +23,11 @@ from playwright.sync_api import Browser
 
 from llmbook import paths
 from llmbook.course import gradebook as courses
-from llmbook.course import grades, grading
+from llmbook.course import grades, grading, judged
+from llmbook.course.bubblewrap import Limits
 from llmbook.course.demo import submission as made
 from llmbook.course.exercises import exercises, find_exercise
-from llmbook.course.feedback import feedback
+from llmbook.course.feedback import _within, feedback
 from llmbook.course.gradebook import Course
 from llmbook.course.judged import judged_result
 from llmbook.course.sandbox import why_no_sandbox
@@ -50,12 +55,66 @@ def new_course(folder: Path) -> Course:
     return course
 
 
+SPIN = """
+import os, time
+for _ in range(30):
+    if os.fork() == 0:
+        end = time.monotonic() + 25
+        while time.monotonic() < end: pass
+        os._exit(0)
+time.sleep(7)
+"""
+
+
+SLOWLY = """
+_right = parameter_count
+def parameter_count(*args, **named):
+    import time
+    end = time.process_time() + 1.2
+    while time.process_time() < end: pass
+    return _right(*args, **named)
+"""
+
+
+def code_cell(source: str) -> dict:
+    return {
+        "cell_type": "code",
+        "id": "extra",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+        "source": source,
+    }
+
+
+def by_id(notebook: dict, name: str) -> dict:
+    return next(cell for cell in notebook["cells"] if cell.get("id") == name)
+
+
 def hand_in(course: Course, student: str, like: str) -> Path:
     released = json.loads((course.root / "release" / NAME / FILE).read_text(encoding="utf-8"))
     path = course.root / "handed-in" / student / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(made(released, like)), encoding="utf-8")
     return path
+
+
+def changed(place: Path, change: Callable[[list], object], metadata: dict | None = None) -> None:
+    """A submitted notebook with its cells changed, and its metadata replaced."""
+    path = place / NAME / FILE
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    change(notebook["cells"])
+    notebook["metadata"] = notebook["metadata"] if metadata is None else metadata
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+
+
+def mark(cells: list, name: str) -> dict:
+    marks = [cell["metadata"]["nbgrader"] for cell in cells if "nbgrader" in cell["metadata"]]
+    return next(one for one in marks if one["grade_id"] == name)
+
+
+def essay(cells: list) -> dict:
+    return next(cell for cell in cells if cell["metadata"].get("nbgrader", {}).get("grade_id") == "which-family")
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +135,30 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Course:
     (place / "broken" / NAME / FILE).write_text('{"cells": [')
     (place / "huge" / NAME / FILE).write_text(json.dumps({"cells": ["x" * 50_000_000]}))
     (place / "list" / NAME / FILE).write_text("[" * 50_000)
+    for student in (
+        "folder",
+        "nonutf",
+        "stamp",
+        "numbers",
+        "digits",
+        "newlines",
+        "attached",
+        "endless",
+        "=1+1",
+        "a\x1b[31mb",
+    ):
+        (place / student / NAME).mkdir(parents=True)
+        if student != "folder":
+            shutil.copyfile(place / "an" / NAME / FILE, place / student / NAME / FILE)
+    (place / "folder" / NAME / FILE).mkdir()
+    os.symlink(secret, os.path.join(os.fsencode(place / "nonutf" / NAME), b"\xff.txt"))
+    (place / "stamp" / NAME / "timestamp.txt").write_text("tomorrow")
+    (place / "attached" / NAME / "page.html").write_text("<script>document.title = 'run'</script>")
+    (place / "attached" / NAME / "zmq.py").write_text("raise RuntimeError('run outside')")
+    changed(place / "numbers", lambda cells: cells[1].update(source=[1, 2]))
+    changed(place / "digits", lambda cells: None, {"llmbook": {"exercises": int("9" * 300)}})
+    changed(place / "newlines", lambda cells: mark(cells, "merge-heads").update(grade_id="\n" * 40_000))
+    changed(place / "endless", lambda cells: essay(cells).update(source="\\begin{a}" * 20_000))
     course.told = grading.grade(course, NAME)  # type: ignore[attr-defined]
     return course
 
@@ -109,18 +192,170 @@ def test_what_is_refused_gets_nothing_and_a_reason_and_costs_nobody_else(graded:
         "broken": f"{FILE} cannot be read as a notebook",
         "list": f"{FILE} cannot be read as a notebook",
         "huge": "has 50.0 MB; at most 5 are read",
+        "folder": f"{FILE} is a folder; the notebook itself was expected",
+        "nonutf": "\\udcff.txt is a link or no plain file",
+        "stamp": "timestamp.txt holds no date and time: 'tomorrow'",
+        "numbers": f"the source of cell 1 of {FILE} is no text",
     }
     found = {row["student"]: row for row in grades.scores(graded, NAME)}
     for student, reason in reasons.items():
         assert reason in told[student]
         assert found[student]["score"] == 0
-        assert reason in (graded.root / "autograded" / student / NAME / FILE).read_text(encoding="utf-8").replace(
-            "\\n", " "
-        )
+        shown = json.loads((graded.root / "autograded" / student / NAME / FILE).read_text(encoding="utf-8"))
+        assert reason in "".join(shown["cells"][0]["source"])
     assert not list((graded.root / "autograded").rglob("notes.txt"))
     assert "the instructor's own" not in "".join(
         path.read_text() for path in (graded.root / "autograded").rglob("*.ipynb")
     )
+
+
+def test_what_is_only_odd_costs_nothing(graded: Course) -> None:
+    told = graded.told  # type: ignore[attr-defined]
+    found = {row["student"]: row["score"] for row in grades.scores(graded, NAME)}
+    for student in ("digits", "newlines", "attached", "endless"):
+        assert (told[student], found[student]) == ("graded", ALL_CODE)
+    files = {path.name for path in (graded.root / "autograded" / "attached").rglob("*") if path.is_file()}
+    assert files == {FILE}
+
+
+def test_a_folder_that_is_no_students_id_is_told_and_kept_out(graded: Course, tmp_path: Path) -> None:
+    told = graded.told  # type: ignore[attr-defined]
+    assert "the folder '=1+1' is no student's id" in told["=1+1"]
+    assert "the folder 'a\\x1b[31mb' is no student's id" in told["a\x1b[31mb"]
+    assert all(text.isprintable() for text in told.values())
+    assert not {"=1+1", "a\x1b[31mb"} & {row["student"] for row in grades.scores(graded, NAME)}
+    with graded.gradebook() as book:  # one of an older gradebook
+        book.update_or_create_student("=cmd|'/c calc'!A1")
+        book.update_or_create_submission(NAME, "=cmd|'/c calc'!A1")
+    for form in grades.EXPORTS:
+        grades.export(graded, NAME, form, tmp_path / "grades.csv")
+        rows = list(csv.reader((tmp_path / "grades.csv").read_text(encoding="utf-8-sig").splitlines()))
+        assert not any(cell.startswith(("=", "+", "@", "-")) for row in rows for cell in row)
+    with graded.gradebook() as book:
+        book.remove_student("=cmd|'/c calc'!A1")
+
+
+def test_one_failure_of_the_grading_itself_is_one_students_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course = new_course(tmp_path / "course")
+    for student in ("an", "other"):
+        hand_in(course, student, "an")
+    courses.collect(course, NAME, course.root / "handed-in")
+    usual = grading.judged_result
+
+    def fails_for_one(notebook: dict, *args: Any, **kwargs: Any) -> dict:
+        if not calls:
+            calls.append(1)
+            raise KeyError("\x1b[2J\nx")
+        return usual(notebook, *args, **kwargs)
+
+    calls: list[int] = []
+    monkeypatch.setattr(grading, "judged_result", fails_for_one)
+    told = grading.grade(course, NAME, jobs=1)
+    assert sorted(told.values()) == ["graded", "not graded, and to be tried again: KeyError: '\\x1b[2J\\nx'"]
+    assert grading.grade(course, NAME) == {student: "graded" for student, what in told.items() if what != "graded"}
+    assert {row["score"] for row in grades.scores(course, NAME)} == {ALL_CODE}
+
+
+def test_mutated_notebooks_end_as_a_grade_or_a_sentence_on_every_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutated: Callable[..., Any]
+) -> None:
+    """From the folder to feedback; what the code in them does is the judge's business and not asked here."""
+    nothing = {"outputs": {}, "exercises": {}, "busy": False}
+    for module in (grading, judged):
+        monkeypatch.setattr(module, "judged_result", lambda *args, **kwargs: nothing)
+    course = new_course(tmp_path / "course")
+    honest = made(json.loads((course.root / "release" / NAME / FILE).read_text(encoding="utf-8")), "an")
+    draw = random.Random(1123)
+    for number in range(60):
+        path = course.root / "submitted" / f"s{number:02d}" / NAME / FILE
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(mutated(honest, draw)))
+    told = grading.grade(course, NAME)
+    assert len(told) == 60
+    refused = {student: what for student, what in told.items() if what != "graded"}
+    assert 5 < len(refused) < 50
+    assert all(FILE in what and what.isprintable() and len(what) < 300 for what in refused.values())
+    assert len(grades.scores(course, NAME)) == 60
+    written = feedback(course, NAME, on_problem=lambda *what: pytest.fail(str(what)))
+    assert len(written) == 60
+    for path in written:
+        assert "<script" not in path.read_text(encoding="utf-8")
+
+
+def test_feedback_of_one_does_not_hold_up_the_others(graded: Course) -> None:
+    problems: list[tuple[str, str]] = []
+    began = time.monotonic()
+    written = feedback(graded, NAME, on_problem=lambda *what: problems.append(what))
+    assert problems == []
+    assert time.monotonic() - began < 5 * len(written)
+    endless = next(path for path in written if path.parents[1].name == "endless").read_text(encoding="utf-8")
+    assert "\\begin{a}\\begin{a}" in endless
+    began = time.monotonic()
+    assert _within(1.0, lambda: time.sleep(60) or True) is False
+    assert _within(5.0, lambda: bool(1 / 0)) is False
+    assert _within(5.0, lambda: True) is True
+    assert time.monotonic() - began < 10
+    assert feedback(graded, NAME, seconds=0.0, on_problem=lambda *what: problems.append(what)) == []
+    assert {became for _, became in problems} == {"none"}
+
+
+def test_a_neighbour_takes_no_points(tmp_path: Path, graded: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirty spinning processes of one submission beside another's right answer, where no control group shares out the processor."""
+    released = json.loads((graded.root / "release" / NAME / FILE).read_text(encoding="utf-8"))
+    limits = Limits(cell=8.0, call=4.0, wall=60.0, restarts=1, counted=False)
+    spins, honest = made(released, "an"), made(released, "an")
+    spins["cells"].insert(2, code_cell(SPIN))
+    by_id(honest, "parameter-count-answer")["source"] += SLOWLY
+    stops: list[tuple[str, list[str]]] = []
+    usual = judged._judge
+
+    def noted(notebook: dict, request: dict) -> dict:
+        found = usual(notebook, request)
+        stops.append(("spins" if "fork" in json.dumps(notebook) else "honest", found["stops"]))
+        return found
+
+    monkeypatch.setattr(judged, "_judge", noted)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(judged_result, spins, tmp_path, limits=limits)
+        time.sleep(6)
+        second = pool.submit(judged_result, honest, tmp_path, limits=limits)
+        first.result()
+        found = second.result()
+    assert ("honest", ["time"]) in [(who, sorted(set(why))) for who, why in stops]
+    assert found["exercises"]["1.3.2/parameter-count"]["score"] == 8
+    assert found["busy"] is False
+
+
+def test_what_ran_out_of_time_on_a_busy_machine_is_not_kept(tmp_path: Path, graded: Course) -> None:
+    released = json.loads((graded.root / "release" / NAME / FILE).read_text(encoding="utf-8"))
+    limits = Limits(cell=5.0, call=3.0, wall=40.0, restarts=1, counted=False)
+    load = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(30)]
+    try:
+        found = judged_result(made(released, "an"), tmp_path, limits=limits)
+    finally:
+        for one in load:
+            one.kill()
+            one.wait()
+    assert found["busy"] is True
+    again = judged_result(made(released, "an"), tmp_path, limits=limits)
+    assert again["busy"] is False
+    assert sum(one["score"] for one in again["exercises"].values()) == ALL_CODE
+
+
+def test_the_judge_imports_nothing_from_where_it_is_started(
+    tmp_path: Path, graded: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = tmp_path / "canary"
+    for name in ("zmq", "psutil", "numpy", "llmbook", "bs4"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(canary)!r}, 'w').close()\nraise ImportError")
+    monkeypatch.chdir(tmp_path)
+    released = json.loads((graded.root / "release" / NAME / FILE).read_text(encoding="utf-8"))
+    found = judged_result(made(released, "chen"), tmp_path / "cache")
+    assert found["stops"] == []
+    assert len(feedback(graded, NAME)) > 0
+    assert not canary.exists()
 
 
 def test_the_grading_page_reads_scores_and_changes_them_and_a_regrade_keeps_that(graded: Course) -> None:

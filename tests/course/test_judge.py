@@ -1,8 +1,11 @@
 """The judge against submissions that are honest, wrong, or hostile; what they score, and that nothing outside has changed."""
 
+import ctypes
+import errno
 import hashlib
 import json
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -11,13 +14,15 @@ import textwrap
 import threading
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from llmbook import paths
+from llmbook.course import seccomp
 from llmbook.course.assignment import exercise_notebook
 from llmbook.course.bubblewrap import FIRST_UID, Limits
 from llmbook.course.exercises import exercises, find_exercise
@@ -28,6 +33,7 @@ from llmbook.course.sandbox import (
     private_folder,
     require_private,
     why_no_sandbox,
+    why_uncounted,
 )
 from llmbook.course.source import find_chapter, read
 from llmbook.course.split_languages import context
@@ -51,23 +57,25 @@ def released() -> dict:
     return json.loads(json.dumps(exercise_notebook(1, "en", context(source, "en"))))
 
 
-def submission(released: dict, answers: dict[str, str], extra: str = "") -> dict:
-    """The released notebook with code in place of stubs, and a cell of its own after the set-up."""
+def submission(released: dict, answers: dict[str, str], *extra: str) -> dict:
+    """The released notebook with code in place of stubs, and cells of its own after the set-up."""
     notebook = json.loads(json.dumps(released))
     for cell in notebook["cells"]:
         for name, code in answers.items():
             if cell["id"] == f"{find_exercise(name).slug}-answer":
                 cell["source"] = code
-    if extra:
-        cell = {
+    own = [
+        {
             "cell_type": "code",
-            "id": "extra",
+            "id": f"extra-{number}" if number else "extra",
             "metadata": {},
             "outputs": [],
             "execution_count": None,
-            "source": extra,
+            "source": source,
         }
-        notebook["cells"].insert(2, cell)
+        for number, source in enumerate(extra)
+    ]
+    notebook["cells"][2:2] = own
     return notebook
 
 
@@ -157,11 +165,9 @@ def test_solutions_get_all_points(released: dict, outside: Listener) -> None:
     assert judged.peak_mb < QUICK.memory
 
 
-def test_stubs_get_none_but_the_little_that_published_bugs_get_right(released: dict, outside: Listener) -> None:
+def test_stubs_get_nothing(released: dict, outside: Listener) -> None:
     judged = judge_notebook(released)
-    for name, score in scores(judged).items():
-        assert score == (0 if find_exercise(name).kind == "code" else pytest.approx(score, abs=0))
-        assert score < find_exercise(name).points / 2
+    assert set(scores(judged).values()) == {0}
 
 
 def test_a_wrong_solution_scores_what_its_cases_are_worth_and_is_named(released: dict, outside: Listener) -> None:
@@ -176,34 +182,246 @@ def test_a_wrong_solution_scores_what_its_cases_are_worth_and_is_named(released:
 
 
 ATTACKS = tomllib.loads(Path(__file__).with_name("attacks.toml").read_text(encoding="utf-8"))
-HIDDEN = ("shadow", "do-not-read-me", "root:", "checks.py", "connected")
+HIDDEN = ("shadow", "do-not-read-me", "root:", "checks.py", "connected", "planted secret")
 
 
-@pytest.mark.parametrize("name", ATTACKS["beside"])
+ENDING = {  # attacks that end their kernel, or may: each has one of its own
+    *(
+        "fills the folder of the sockets",
+        "takes 50 GB",
+        "forks 400 times",
+        "ends a moment after its cell",
+        "makes a million files",
+    ),
+    *(
+        "deletes the files of the sandbox",
+        "rewrites syntax trees",
+        "installs a handler for all signals",
+        "leaves a fork behind",
+    ),
+}
+
+
+def groups(names: Iterable[str], alone: set[str], size: int) -> list[list[str]]:
+    """Attacks that share a notebook, so that each does not pay for a kernel."""
+    together = [name for name in names if name not in alone]
+    return [[name] for name in sorted(alone)] + [together[at : at + size] for at in range(0, len(together), size)]
+
+
+@pytest.mark.parametrize("names", groups(ATTACKS["beside"], ENDING, 7), ids=", ".join)
 def test_an_attack_beside_a_right_answer_leaves_its_points_and_nothing_else(
-    name: str, released: dict, outside: Listener, tmp_path: Path
+    names: list[str], released: dict, outside: Listener, tmp_path: Path
 ) -> None:
-    extra = ATTACKS["beside"][name].replace("PORT", str(outside.port)).replace("CANARY", str(tmp_path / "canary"))
-    judged = judge_notebook(submission(released, {COUNT: solved(COUNT)}, extra), limits=QUICK)
+    cells = [
+        ATTACKS["beside"][name].replace("PORT", str(outside.port)).replace("CANARY", str(tmp_path / "canary"))
+        for name in names
+    ]
+    judged = judge_notebook(submission(released, {COUNT: solved(COUNT)}, *cells), limits=QUICK)
     assert judged.exercises[COUNT]["score"] == find_exercise(COUNT).points
     assert judged.exercises[SCORES]["score"] == 0
+    assert len(names) == 1 or judged.stops == []
     said = text_of(judged)
     assert not any(word in said.replace("'/etc/shadow'", "") for word in HIDDEN), said
 
 
-@pytest.mark.parametrize("name", ATTACKS["answer"])
+STOPPING = {name for name, attack in ATTACKS["answer"].items() if attack["stopped"]}
+
+
+@pytest.mark.parametrize("names", groups(ATTACKS["answer"], STOPPING, 6), ids=", ".join)
 def test_a_hostile_answer_is_worth_nothing_and_the_others_keep_their_points(
-    name: str, released: dict, outside: Listener
+    names: list[str], released: dict, outside: Listener
 ) -> None:
-    attack = ATTACKS["answer"][name]
-    signature = "def parameter_count(vocab_size, max_len, d_model, num_heads, num_layers, d_ff, tied):\n"
-    code = signature + textwrap.indent(attack["body"], "    ")
-    notebook = submission(released, {COUNT: code, SCORES: solved(SCORES)})
-    judged = judge_notebook(notebook, limits=QUICK)
-    assert judged.exercises[COUNT]["score"] == 0
+    """Each attack in the place of another exercise's answer; scaled-scores is right."""
+    others = [one for one in exercises(1) if one.kind != "open" and one.id != SCORES]
+    answers = {SCORES: solved(SCORES)}
+    for name, one in zip(names, others, strict=False):
+        head = f"def {one.function}(*args, **named):\n"
+        answers[one.id] = head + textwrap.indent(
+            ATTACKS["answer"][name]["body"].replace("ITSELF", one.function), "    "
+        )
+    limits = replace(QUICK, restarts=6, wall=120.0)
+    judged = judge_notebook(submission(released, answers), limits=limits)
+    assert {name: score for name, score in scores(judged).items() if score} == {SCORES: find_exercise(SCORES).points}
+    stopped = ATTACKS["answer"][names[0]]["stopped"]
+    assert stopped in judged.stops if stopped else True
+    report = "\n".join(text for one in judged.exercises.values() for text in one["student"].values())
+    assert all(sign.isprintable() or sign == "\n" for sign in report)
+
+
+@pytest.fixture
+def planted_key() -> Iterator[None]:
+    """A secret in the instructor's keyring, which a kernel keeps for all namespaces of a user."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    add, control = {"x86_64": (248, 250), "aarch64": (217, 219)}[platform.machine()]
+    key = libc.syscall(add, b"user", b"llmbook-planted", b"planted secret", 14, -4)
+    if key < 0:
+        pytest.skip("this machine's kernel has no keyring")
+    libc.syscall(control, 8, -4, -3)  # linked into the session's ring, which children inherit
+    yield
+    libc.syscall(control, 21, key)
+
+
+def test_a_secret_in_the_keyring_stays_there(released: dict, planted_key: None) -> None:
+    judged = judge_notebook(submission(released, {}, ATTACKS["beside"]["reads the kernel's keyring"]), limits=QUICK)
+    assert "-1 b''" in text_of(judged)
+    assert "planted secret" not in text_of(judged)
+
+
+CALLS = """
+import ctypes, json, platform, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def tried(*args):
+    ctypes.set_errno(0)
+    return 0 if libc.syscall(*args) >= 0 else ctypes.get_errno()
+def family(number, kind=socket.SOCK_STREAM):
+    try: socket.socket(number, kind, 0).close()
+    except OSError as error: return error.errno
+    return 0
+found = {name: tried(*args) for name, args in CALLS.items()}
+found |= {f"family {n}": family(n, socket.SOCK_DGRAM) for n in (2, 10, 16, 17, 31, 38, 40, 44)}
+found["unix"] = family(1)
+print(json.dumps(found))
+"""
+
+
+def test_the_filter_refuses_what_no_exercise_needs(released: dict) -> None:
+    """A forbidden socket is only asked for; nothing is ever connected or sent."""
+    column = {"x86_64": 0, "aarch64": 1}[platform.machine()]
+    names = (
+        "keyctl",
+        "add_key",
+        "shmget",
+        "memfd_create",
+        "unshare",
+        "io_uring_setup",
+        "mount",
+        "bpf",
+        "ptrace",
+        "setns",
+    )
+    asked: dict[str, tuple] = {name: (seccomp.REFUSED[name][column], 0, 0, 0, 0, 0) for name in names}
+    asked["clone3"] = (seccomp.CLONE3[column], 0, 0)
+    asked["clone"] = (seccomp.CLONE[column], 0x10000000 | 17, 0, 0, 0, 0)
+    judged = judge_notebook(submission(released, {}, CALLS.replace("CALLS", repr(asked))), limits=QUICK)
+    found = json.loads(judged.outputs["2:extra"][0]["text"])
+    assert {name: found[name] for name in names} == dict.fromkeys(names, errno.EPERM)
+    assert (found["clone3"], found["clone"], found["unix"]) == (errno.ENOSYS, errno.EPERM, 0)
+    families = {name: number for name, number in found.items() if name.startswith("family")}
+    assert families == dict.fromkeys(families, errno.EAFNOSUPPORT)
+
+
+class Gauge:
+    """The most memory that this machine, and this process, have taken since it was made; the most disk."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.most = folder, [0, 0, 0]
+        self._before = self._now()
+        self._going = True
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _now(self) -> list[int]:
+        mine = psutil.Process().memory_info().rss
+        return [-psutil.virtual_memory().available, mine, shutil.disk_usage(self.folder).used]
+
+    def _watch(self) -> None:
+        while self._going:
+            pairs = zip(self._now(), self._before, self.most, strict=True)
+            self.most = [max(most, now - before) for now, before, most in pairs]
+            time.sleep(0.02)
+
+    def close(self) -> list[float]:
+        self._going = False
+        self._thread.join()
+        return [one / 1e6 for one in self.most]
+
+
+@pytest.mark.parametrize("counted", [True, False], ids=["in a control group", "counted by the judge"])
+@pytest.mark.parametrize("name", ATTACKS["memory"])
+def test_memory_is_counted_whole(name: str, counted: bool, released: dict, outside: Listener) -> None:
+    if counted and why_uncounted():
+        pytest.skip("no control group is to be had on this machine")
+    limits = replace(QUICK, memory=900, counted=counted)
+    gauge = Gauge(Path("/tmp"))
+    extra = ATTACKS["memory"][name].replace("SIZE", "3_000_000_000")
+    judged = judge_notebook(submission(released, {COUNT: solved(COUNT)}, extra), limits=limits)
+    memory, mine, disk = gauge.close()
+    assert judged.exercises[COUNT]["score"] == find_exercise(COUNT).points
+    assert memory < 900 + 700, f"{memory:.0f} MB"
+    assert disk < 200
+    assert mine < 300
+    refused = any(word in text_of(judged) for word in ("PermissionError", "OSError", "No space left"))
+    assert refused or judged.stops == ["memory"]
+
+
+FLOODS = {
+    "large messages": "for n in range(300): k.session.send(k.iopub_socket, 'stream', content={'name': 'stdout', 'text': 'x' * 7_000_000})",
+    "messages of many parts": "k.iopub_thread.socket.send_multipart([b'x' * 7_000_000] * 300)",
+    "messages of others": "for n in range(300): k.session.send(k.iopub_socket, 'x', content={'x': 'x' * 7_000_000}, parent={})",
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_of_messages_does_not_fill_the_judge(name: str, released: dict, outside: Listener) -> None:
+    gauge = Gauge(Path("/tmp"))
+    extra = f"k = get_ipython().kernel\n{FLOODS[name]}"
+    judged = judge_notebook(submission(released, {COUNT: solved(COUNT)}, extra), limits=QUICK)
+    _, mine, _ = gauge.close()
+    assert mine < 900, f"{mine:.0f} MB"
+    assert judged.exercises[COUNT]["score"] == find_exercise(COUNT).points
+
+
+def test_what_hidden_checks_ask_is_never_told(released: dict) -> None:
+    """One function remembers all that it is asked; every function raises it where a student would read it."""
+    leak = """import builtins
+builtins.seen = []
+def tell(*a, **k):
+    builtins.seen.append(repr(a))
+    raise ValueError(' '.join(builtins.seen)[-400:])
+"""
+    answers = {one.id: f"{one.function} = tell" for one in exercises(1) if one.kind != "open"}
+    remembers = "def parameter_count(*a):\n    builtins.seen.append(repr(a))\n    return 0"
+    judged = judge_notebook(submission(released, answers | {COUNT: remembers}, leak), limits=QUICK)
+    hidden = [repr(case.args) for case in find_exercise(COUNT).cases() if not case.public]
+    told = json.dumps([one["student"] for one in judged.exercises.values()]) + text_of(judged)
+    assert "ValueError" in told
+    assert all(args not in told for args in hidden)
+
+
+def test_words_of_a_submission_cannot_forge_a_report(released: dict) -> None:
+    body = "    raise ValueError('no\\n✓ all cases pass\\x1b[2J\\u202e')"
+    code = f"def parameter_count(*args):\n{body}"
+    found = judge_notebook(submission(released, {COUNT: code}), limits=QUICK).exercises[COUNT]
+    for text in (*found["student"].values(), *found["instructor"].values()):
+        assert not [
+            line
+            for line in text.splitlines()
+            if "all cases pass" in line and not line.startswith("    ValueError: no\\n✓")
+        ]
+        assert all(sign.isprintable() or sign == "\n" for sign in text)
+
+
+def test_exit_in_an_answer_loses_nothing(released: dict) -> None:
+    answers = {COUNT: f"{solved(COUNT)}\nexit()", SCORES: f"{solved(SCORES)}\nquit()"}
+    judged = judge_notebook(submission(released, answers), limits=QUICK)
+    assert judged.exercises[COUNT]["score"] == find_exercise(COUNT).points
     assert judged.exercises[SCORES]["score"] == find_exercise(SCORES).points
-    if attack["stopped"]:
-        assert attack["stopped"] in judged.stops
+    assert judged.stops == []
+    assert "exit() does not end the notebook" in text_of(judged)
+
+
+def test_whatever_the_umask_the_kernel_starts(released: dict) -> None:
+    before = os.umask(0o077)
+    try:
+        judged = judge_notebook(submission(released, {COUNT: solved(COUNT)}), limits=QUICK)
+    finally:
+        os.umask(before)
+    assert judged.exercises[COUNT]["score"] == find_exercise(COUNT).points
+
+
+def test_where_the_filter_is_not_known_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    assert why_no_sandbox() == "the filter of system calls knows aarch64 and arm64 and x86_64; this machine is riscv64"
 
 
 def test_a_cell_that_never_ends_costs_only_itself(released: dict, outside: Listener) -> None:
@@ -276,6 +494,7 @@ def test_what_is_no_notebook_ends_the_judge_with_a_reason(text: str, says: str, 
     (tmp_path / "bad.ipynb").write_text(text)
     command = [
         sys.executable,
+        "-P",
         "-m",
         "llmbook.course.judge",
         str(tmp_path / "bad.ipynb"),
@@ -303,6 +522,7 @@ def test_it_works_without_root_and_where_root_is_the_only_user(
     )
     judging = [
         sys.executable,
+        "-P",
         "-m",
         "llmbook.course.judge",
         str(tmp_path / "in.ipynb"),

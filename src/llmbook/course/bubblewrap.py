@@ -25,7 +25,8 @@ SHARED_BYTES = 1_000_000
 class Limits:
     """What a submission may use. Memory in MB, times in seconds, output and files in bytes.
 
-    `scratch` and `entries` bound each temporary file system, `flood` what the judge itself may grow by while it listens.
+    `scratch` and `entries` bound each temporary file system, `flood` what the judge itself may grow by while it
+    listens; `counted` asks for a control group.
     """
 
     memory: int = 2_500
@@ -43,6 +44,7 @@ class Limits:
     entries: int = 20_000
     flood: int = 400_000_000
     restarts: int = 4
+    counted: bool = True
 
 
 @cache

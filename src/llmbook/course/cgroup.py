@@ -11,6 +11,7 @@ Book: §0
 
 import os
 import secrets
+import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +106,10 @@ def make_group(limits: Limits, *, mount: Path = MOUNT, own: Path = OWN) -> Group
             for file, value in settings[controller].items():
                 if "sw" not in file or (folder / file).exists():  # swap is not counted everywhere
                     (folder / file).write_text(value)
+        entered = subprocess.run(group.entering(["true"]), capture_output=True, check=False).returncode == 0
     except OSError:
+        entered = False
+    if not entered:  # no such file, no right to set it, or none to move a process there
         group.close()
         return None
     return group

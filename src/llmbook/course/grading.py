@@ -173,14 +173,14 @@ def _last_error(done: dict[str, Any]) -> str:
 
 
 def _comment(course: Course, student: str, assignment: str, text: str, *, nothing: bool = False) -> None:
-    """A comment on every answer of a submission; with `nothing`, no points either, and a mark that a person should look."""
+    """A comment on a submission's first answer; with `nothing` on all of them, no points, and a mark that a person should look."""
     with course.gradebook() as book:
         book.update_or_create_student(student)
         submission = book.update_or_create_submission(assignment, student)
         for notebook in submission.notebooks:
             for one in notebook.grades if nothing else ():
                 one.auto_score, one.needs_manual_grade = 0, True
-            for comment in notebook.comments:
+            for comment in notebook.comments if nothing else notebook.comments[:1]:
                 comment.auto_comment = text
         book.db.commit()
 

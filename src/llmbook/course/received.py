@@ -13,6 +13,7 @@ from llmbook.course.verdicts import Answer
 
 TEXT_OUTPUT = 20_000
 MOST_PARTS = 100  # gradients of one answer, arguments that it overwrote
+VALUE, ERROR = {"value", "gradients", "changed"}, {"error", "message", "line"}
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -22,8 +23,10 @@ def plain_answer(answer: Any) -> Answer:
     Raises:
         ValueError: it is no answer.
     """
-    if type(answer) is not dict:
-        raise ValueError(f"an answer is a {type(answer).__name__}; expected a dict")
+    if type(answer) is not dict or not (set(answer) <= VALUE or set(answer) <= ERROR):
+        raise ValueError(
+            "an answer has a value, gradients and what was changed, or an error, a message and a line; nothing else"
+        )
     if "error" in answer:
         said = {key: answer.get(key, "") for key in ("error", "message", "line")}
         if not all(type(text) is str for text in said.values()):

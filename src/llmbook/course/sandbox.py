@@ -128,7 +128,7 @@ class Kernel:
         self.root: Path | None = None  # the sandbox's files, seen from here
         self._cpu: dict[int, float] = {}
         self._before = psutil.Process().memory_info().rss
-        self.group = None if trusted else make_group(limits)
+        self.group = make_group(limits) if limits.counted and not trusted else None
         home, sockets = _folder(folder / "home"), _folder(folder / "sockets")
         guest = self._guest(str(sockets) if trusted else SOCKETS)
         command = [sys.executable, "-P", "-m", "llmbook_kernel"]
@@ -262,7 +262,7 @@ class Kernel:
                     continue
                 self._cpu[one.pid] = max(self._cpu.get(one.pid, 0.0), times.user + times.system)
         self.peak = max(self.peak, used)
-        if used > self.limits.memory * 1e6:
+        if used > self.limits.memory * 1e6 or (self.group is not None and self.group.ran_out()):
             return "memory"
         if any(filled(system)[1] > self.limits.entries for system in systems):
             return "output"

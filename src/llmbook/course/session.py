@@ -4,7 +4,6 @@ Book: §0
 """
 
 import json
-import queue
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,6 +130,7 @@ class Session:
         content: dict[str, Any] = {}
         replied = idle = False
         written, patience = 0, end
+        outs, replies = self.client.iopub_channel.socket, self.client.shell_channel.socket
         try:
             number = self.client.execute(
                 code, silent=outputs is None, store_history=False, user_expressions=asked, allow_stdin=False
@@ -140,15 +140,15 @@ class Session:
                     return {}, self.kernel.why()
                 if time.monotonic() > patience:
                     return {}, "output" if replied else "time"
-                if not replied and self.client.shell_channel.msg_ready():
+                ready, _, _ = zmq.select([outs] if replied else [outs, replies], [], [], 0.1)
+                if replies in ready:
                     message = self.client.get_shell_msg(timeout=0)
                     if message["parent_header"].get("msg_id") == number:
                         # a message that is too large cuts the channel of outputs, and the idle state never comes
                         content, replied, patience = message["content"], True, min(end, time.monotonic() + GRACE)
-                try:
-                    message = self.client.get_iopub_msg(timeout=0.02)
-                except queue.Empty:
+                if outs not in ready:
                     continue
+                message = self.client.get_iopub_msg(timeout=0)
                 if message["parent_header"].get("msg_id") != number:
                     continue
                 if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
