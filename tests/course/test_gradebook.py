@@ -307,10 +307,11 @@ def test_feedback_of_one_does_not_hold_up_the_others(graded: Course) -> None:
 def test_a_neighbour_takes_no_points(tmp_path: Path, graded: Course, monkeypatch: pytest.MonkeyPatch) -> None:
     """Thirty spinning processes of one submission beside another's right answer, where no control group shares out the processor."""
     released = json.loads((graded.root / "release" / NAME / FILE).read_text(encoding="utf-8"))
-    limits = Limits(cell=8.0, call=4.0, wall=60.0, restarts=1, counted=False)
-    patient = replace(limits, cell=40.0, wall=45.0)
+    limits = Limits(cell=30.0, call=4.0, wall=90.0, restarts=1, counted=False)
+    patient = replace(limits, wall=28.0)
     spins, honest = made(released, "an"), made(released, "an")
     spins["cells"].insert(2, code_cell(SPIN))
+    honest["cells"].insert(2, code_cell("import time; time.sleep(10)"))  # until the other has begun
     by_id(honest, "parameter-count-answer")["source"] += SLOWLY
     stops: list[tuple[str, list[str]]] = []
     usual = judged._judge
@@ -323,7 +324,6 @@ def test_a_neighbour_takes_no_points(tmp_path: Path, graded: Course, monkeypatch
     monkeypatch.setattr(judged, "_judge", noted)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(judged_result, spins, tmp_path, limits=patient)
-        time.sleep(6)
         second = pool.submit(judged_result, honest, tmp_path, limits=limits)
         first.result()
         found = second.result()
@@ -334,17 +334,19 @@ def test_a_neighbour_takes_no_points(tmp_path: Path, graded: Course, monkeypatch
 
 def test_what_ran_out_of_time_on_a_busy_machine_is_not_kept(tmp_path: Path, graded: Course) -> None:
     released = json.loads((graded.root / "release" / NAME / FILE).read_text(encoding="utf-8"))
-    limits = Limits(cell=5.0, call=3.0, wall=40.0, restarts=1, counted=False)
+    limits = Limits(cell=30.0, call=2.0, wall=90.0, restarts=0, counted=False)
+    slow = made(released, "an")
+    by_id(slow, "parameter-count-answer")["source"] += SLOWLY
     spin = [sys.executable, "-c", "while True: pass"]
-    load = [subprocess.Popen(spin, start_new_session=True) for _ in range(30)]
+    load = [subprocess.Popen(spin, start_new_session=True) for _ in range(5)]
     try:
-        found = judged_result(made(released, "an"), tmp_path, limits=limits)
+        found = judged_result(slow, tmp_path, limits=limits)
     finally:
         for one in load:
             one.kill()
             one.wait()
     assert found["busy"] is True
-    again = judged_result(made(released, "an"), tmp_path, limits=limits)
+    again = judged_result(slow, tmp_path, limits=limits)
     assert again["busy"] is False
     assert sum(one["score"] for one in again["exercises"].values()) == ALL_CODE
 
