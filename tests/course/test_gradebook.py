@@ -271,18 +271,18 @@ def test_mutated_notebooks_end_as_a_grade_or_a_sentence_on_every_page(
     course = new_course(tmp_path / "course")
     honest = made(json.loads((course.root / "release" / NAME / FILE).read_text(encoding="utf-8")), "an")
     draw = random.Random(1123)
-    for number in range(60):
+    for number in range(24):
         path = course.root / "submitted" / f"s{number:02d}" / NAME / FILE
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(mutated(honest, draw)))
     told = grading.grade(course, NAME)
-    assert len(told) == 60
+    assert len(told) == 24
     refused = {student: what for student, what in told.items() if what != "graded"}
-    assert 5 < len(refused) < 50
+    assert 2 < len(refused) < 22
     assert all(FILE in what and what.isprintable() and len(what) < 300 for what in refused.values())
-    assert len(grades.scores(course, NAME)) == 60
+    assert len(grades.scores(course, NAME)) == 24
     written = feedback(course, NAME, on_problem=lambda *what: pytest.fail(str(what)))
-    assert len(written) == 60
+    assert len(written) == 24
     for path in written:
         assert "<script" not in path.read_text(encoding="utf-8")
 

@@ -20,7 +20,7 @@ from llmbook.course.judged import JudgeFailedError, judged_result
 from llmbook.course.sandbox import why_no_sandbox
 from llmbook.course.submission import RefusedError, handed, read_submission, require_student
 
-LOG = 20_000  # characters of nbgrader's log that are read, from its end
+LOG = 100_000  # characters of nbgrader's log that are read, from its end
 NAMED_ERROR = re.compile(r"[ \t]*[\w.]+(?:Error|Exception): (.+)")
 MOST_NAMED = 10
 LEFT = "left where it was, since only the released notebooks are taken: {names}"

@@ -200,7 +200,7 @@ class SubmittedNotebook(NotebookExporter):
 
     released: Path
 
-    def from_file(self, file_stream: Any, resources: Any = None, **kwargs: Any) -> tuple[NotebookNode, dict[str, Any]]:
+    def from_file(self, file_stream: Any, resources: Any = None, **kwargs: Any) -> Any:
         path = Path(file_stream.name)
         released = json.loads((self.released / path.name).read_text(encoding="utf-8"))
         return self.from_notebook_node(read_submission(path, released), resources=resources, **kwargs)
