@@ -219,6 +219,14 @@ def test_a_folder_that_is_no_submission_is_refused_in_words(
     assert str(error.value).isprintable()
 
 
+def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "in it").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    for folder in (tmp_path / "link", tmp_path / "link" / "in it"):
+        with pytest.raises(RefusedError, match="the submitted folder is a link"):
+            handed(folder, [FILE])
+
+
 def test_other_files_are_left_and_named(released: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(json.dumps(made(released, "an")))
     (tmp_path / "zmq.py").write_text("")

@@ -78,6 +78,7 @@ def _within(seconds: float, work: Callable[[], bool]) -> bool:
     child = os.fork()
     if child == 0:
         done = False
+        os.dup2(2, 1)  # the lines on standard output are this process's own
         try:
             done = work()
         except Exception:

@@ -58,9 +58,7 @@ def grade(
             student = running[one]
             try:
                 results[student] = _record(course, student, assignment, one)
-            except (
-                Exception
-            ) as error:  # of nbgrader's, of its database: it costs this submission, and it is tried again
+            except Exception as error:  # of nbgrader's, of its database: it costs this submission alone
                 results[student] = NOT_GRADED.format(reason=_sentence(error))
             told(printable(student), results[student])
     return results

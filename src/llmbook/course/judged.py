@@ -44,20 +44,7 @@ from llmbook.course.sandbox import why_no_sandbox
 from llmbook.course.submission import TIMESTAMP, RefusedError, handed, read_submission
 
 JUDGE = (  # the modules on which a judgement rests
-    *(
-        "bubblewrap",
-        "cgroup",
-        "guest",
-        "guest_kernel",
-        "judge",
-        "received",
-        "reporting",
-        "sandbox",
-        "scoring",
-        "seccomp",
-        "session",
-    ),
-    *("submission", "usage", "verdicts"),
+    "bubblewrap cgroup foreign_text guest guest_kernel judge received reporting sandbox scoring seccomp session submission usage verdicts"
 )
 BUSY = 0.25  # the share of the processors taken by others beside which a judgement that ran out of time is not kept
 
@@ -158,7 +145,7 @@ def checks_key(private: str) -> str:
             for path in sorted(folder.rglob("*.*")):
                 if path.suffix in (".py", ".toml"):
                     digest.update(path.read_bytes())
-    for name in JUDGE:
+    for name in JUDGE.split():
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()[:32]
 

@@ -61,6 +61,8 @@ def handed(folder: Path, released: Iterable[str]) -> Handed:
     Raises:
         RefusedError: a link or a special file, a released name that is no file or too large, a broken time stamp, no released notebook.
     """
+    if folder.is_symlink() or folder.parent.is_symlink():
+        raise RefusedError("the submitted folder is a link; a submission holds plain files only")
     names = set(released)
     found, left = [], []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
