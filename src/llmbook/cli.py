@@ -103,7 +103,7 @@ def book(strict: Strict = False) -> None:
     for source in _sources(None):
         done = _executed(source)
         kept.append((source, done))
-        complaints += execution.claim_complaints(source, done.outputs) + execution.budget_complaints(source, done)
+        complaints += execution.claim_complaints(source, done) + execution.budget_complaints(source, done)
     publish.publish_notebooks(kept)
     publish.publish_site(kept)
     for complaint in complaints:

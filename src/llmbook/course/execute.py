@@ -8,14 +8,12 @@ Book: §0
 
 import hashlib
 import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from importlib import metadata
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import nbformat
@@ -27,29 +25,44 @@ from llmbook import paths
 from llmbook.course.atomic import write_text
 from llmbook.course.closure import PACKAGES, import_closure
 from llmbook.course.expected import claims_of, expected_claims, label
+from llmbook.course.pace import slowness
 from llmbook.course.source import Source
 from llmbook.course.split_languages import reader_notebook
 
 SECONDS_ALLOWED = {chapter: 180.0 for chapter in range(1, 6)} | {6: 240.0, 7: 240.0, 8: 240.0}
 MEMORY_ALLOWED_MB = 5_000.0
+PACE_EVERY = 8  # cells
 WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
 PEAK_MEMORY = "__import__('resource').getrusage(__import__('resource').RUSAGE_SELF).ru_maxrss"
 
 
 @dataclass(frozen=True)
 class Execution:
-    """What a run of a chapter left: outputs by cell id, seconds by cell id, peak memory of the kernel in MB."""
+    """What a run of a chapter left: outputs by cell id, seconds by cell id, peak memory of the kernel in MB.
+
+    `slowness` holds how slow the machine was now and then meanwhile, beside the one of reference.
+    """
 
     slug: str
     key: str
     outputs: dict[str, list[dict]]
     seconds: dict[str, float]
     peak_mb: float
-    environment: dict[str, str] = field(default_factory=dict)
+    slowness: list[float]
 
     @property
     def total_seconds(self) -> float:
         return sum(self.seconds.values())
+
+    @property
+    def reference_seconds(self) -> float:
+        """What it would have taken on the machine of reference, if that is the faster one."""
+        return self.total_seconds / max(1.0, mean(self.slowness))
+
+    @property
+    def slack(self) -> float:
+        """By what bounds of timings are widened: how slow the machine was when it was slowest."""
+        return max(1.0, *self.slowness)
 
 
 class ChapterError(RuntimeError):
@@ -101,6 +114,7 @@ def run_chapter(source: Source, *, on_cell: Callable[[str], None] | None = None)
     outputs: dict[str, list[dict]] = {}
     seconds: dict[str, float] = {}
     names = {cell.id: label(cell) for cell in source.code()}
+    slow = [slowness()]
     with client.setup_kernel():
         for index, cell in enumerate(notebook.cells):
             if cell.cell_type != "code":
@@ -114,51 +128,52 @@ def run_chapter(source: Source, *, on_cell: Callable[[str], None] | None = None)
                 raise ChapterError(f"{source.path.name}: cell {names[cell.id]} failed\n{error}") from error
             seconds[cell.id] = time.perf_counter() - start
             outputs[cell.id] = without_progress(json.loads(json.dumps(cell.outputs)))
+            if len(outputs) % PACE_EVERY == 0:
+                slow.append(slowness())
         peak_mb = _peak_memory(client)
-    return Execution(source.slug, execution_key(source), outputs, seconds, peak_mb, environment())
-
-
-def environment() -> dict[str, str]:
-    """Where an execution ran: Python, torch, processor count."""
-    return {
-        "python": platform.python_version(),
-        "torch": metadata.version("torch"),
-        "cpus": str(os.cpu_count()),
-        "machine": platform.machine(),
-    }
+    return Execution(source.slug, execution_key(source), outputs, seconds, peak_mb, slow)
 
 
 def budget_complaints(source: Source, execution: Execution) -> list[str]:
     """What an execution used beyond the chapter's budget."""
     allowed = SECONDS_ALLOWED[source.number or 1]
     complaints = []
-    if execution.total_seconds > allowed:
-        complaints.append(f"{source.slug} took {execution.total_seconds:.0f} s; its budget is {allowed:.0f} s")
+    if execution.reference_seconds > allowed:
+        complaints.append(
+            f"{source.slug} took {execution.total_seconds:.0f} s on a machine {mean(execution.slowness):.2f} times as slow as that of "
+            f"reference; its budget there is {allowed:.0f} s"
+        )
     if execution.peak_mb > MEMORY_ALLOWED_MB:
         complaints.append(f"{source.slug} used {execution.peak_mb:.0f} MB; its budget is {MEMORY_ALLOWED_MB:.0f} MB")
     return complaints
 
 
-def claim_complaints(source: Source, outputs: dict[str, list[dict]]) -> list[str]:
+def claim_complaints(source: Source, execution: Execution) -> list[str]:
     """What a run's claims break: a bound, the tolerance against the stored value; a claim that is stored but not made, or the reverse."""
     stored = expected_claims(source)
-    made = {claim["id"]: claim for cell in source.code() for claim in claims_of(outputs.get(cell.id, []))}
-    return [complaint for claim in made.values() if (complaint := claim_complaint(claim, stored.get(claim["id"])))] + [
+    made = {claim["id"]: claim for cell in source.code() for claim in claims_of(execution.outputs.get(cell.id, []))}
+    complaints = [claim_complaint(claim, stored.get(name), slack=execution.slack) for name, claim in made.items()]
+    return [complaint for complaint in complaints if complaint] + [
         f"claim {name} is stored but no cell makes it" for name in stored if name not in made
     ]
 
 
-def claim_complaint(claim: dict[str, Any], stored: dict[str, Any] | None) -> str | None:
-    """Why a claim does not stand here, or None."""
-    mean = sum(claim["values"]) / len(claim["values"])
-    if not claim["holds"]:
+def claim_complaint(claim: dict[str, Any], stored: dict[str, Any] | None, *, slack: float = 1.0) -> str | None:
+    """Why a claim does not stand here, or None; the bounds of a timing are `slack` times as wide."""
+    value = mean(claim["values"])
+    if not (claim["timing"] and _within(claim, value, slack)) and not claim["holds"]:
         return f"claim {claim['id']} is {claim['text']}, its bound is {claim['bound']}"
     if stored is None:
         return f"claim {claim['id']} is not stored; run `make expected`"
-    before = sum(stored["values"]) / len(stored["values"])
-    if claim["tolerance"] is not None and claim["equals"] is None and abs(mean - before) > claim["tolerance"]:
+    allowed = None if claim["equals"] is not None else claim["tolerance"]
+    if allowed is not None and abs(value - mean(stored["values"])) > allowed * (slack if claim["timing"] else 1):
         return f"claim {claim['id']} is {claim['text']}; stored is {stored['text']}, tolerance {claim['tolerance']:g}"
     return None
+
+
+def _within(claim: dict[str, Any], value: float, slack: float) -> bool:
+    low, high = claim["at_least"], claim["at_most"]
+    return (low is None or value >= low / slack) and (high is None or value <= high * slack)
 
 
 def without_progress(outputs: list[dict]) -> list[dict]:

@@ -16,6 +16,7 @@ import pytest
 
 from llmbook.course import execute
 from llmbook.course.expected import claims_of, expected_claims
+from llmbook.course.pace import slowness
 from llmbook.course.source import Source, find_chapter, read
 
 
@@ -28,12 +29,13 @@ class Chapter:
         self.outputs: dict[str, list[dict]] = {}
         self.seconds: dict[str, float] = {}
         self.peak_mb = 0.0
+        self.slowness = [slowness()]
         self.sound = True
 
     def execution(self) -> execute.Execution:
         key = execute.execution_key(self.source)
         kept = {cell: execute.without_progress(outputs) for cell, outputs in self.outputs.items()}
-        return execute.Execution(self.source.slug, key, kept, self.seconds, self.peak_mb, execute.environment())
+        return execute.Execution(self.source.slug, key, kept, self.seconds, self.peak_mb, self.slowness)
 
 
 class Keeper:
@@ -53,14 +55,18 @@ class Keeper:
         result = yield
         chapter.seconds[item.cell.id] = time.perf_counter() - start
         chapter.outputs[item.cell.id] = json.loads(json.dumps(as_shown(item.cell.source, item.test_outputs)))
+        if len(chapter.outputs) % execute.PACE_EVERY == 0:
+            chapter.slowness.append(slowness())
         chapter.peak_mb = max(chapter.peak_mb, _peak_mb(item))
         for claim in claims_of(chapter.outputs[item.cell.id]):
-            complaint = execute.claim_complaint(claim, chapter.stored.get(claim["id"]))
+            if claim["timing"] and not claim["holds"]:
+                chapter.slowness.append(slowness())
+            complaint = execute.claim_complaint(claim, chapter.stored.get(claim["id"]), slack=max(1.0, *chapter.slowness))
             if complaint:
                 pytest.fail(complaint, pytrace=False)
         if len(chapter.outputs) == len(chapter.source.code()):
             complaints = execute.budget_complaints(chapter.source, chapter.execution())
-            complaints += execute.claim_complaints(chapter.source, chapter.outputs)
+            complaints += execute.claim_complaints(chapter.source, chapter.execution())
             if complaints:
                 pytest.fail("\n".join(complaints), pytrace=False)
         chapter.sound = before

@@ -97,7 +97,7 @@ def claim_rows(source: Source, execution: Execution) -> list[dict]:
     for cell in source.code():
         for claim in claims_of(execution.outputs[cell.id]):
             shown = stored.get(claim["id"], claim)
-            complaint = claim_complaint(claim, stored.get(claim["id"]))
+            complaint = claim_complaint(claim, stored.get(claim["id"]), slack=execution.slack)
             rows.append(
                 {
                     "id": claim["id"],
@@ -107,7 +107,7 @@ def claim_rows(source: Source, execution: Execution) -> list[dict]:
                     "stale": claim["recorded"] is not None and is_stale(claim["recorded"]["run"]),
                     "n": len(shown["values"]),
                     "holds": claim["holds"],
-                    "differs": complaint is not None,
+                    "differs": complaint is not None or not claim["holds"],
                     "here": claim["text"],
                 }
             )

@@ -32,6 +32,7 @@ class Claim:
     equals: float | None = None
     tolerance: float | None = None
     recorded: dict[str, Any] | None = None
+    timing: bool = False
 
     @property
     def result(self) -> Result:
@@ -101,6 +102,7 @@ def claim(
     tolerance: float | None = None,
     unit: str = "",
     run: Recorded | None = None,
+    timing: bool = False,
 ) -> None:
     """States that a measured value keeps its bound; the cell's output carries value, interval, unit.
 
@@ -111,6 +113,8 @@ def claim(
         tolerance: how far the mean may lie from `equals`; without `equals`, how far from the stored value in a later run.
         unit: "%", "×", or a unit that both languages write alike.
         run: the recorded run that the values come from; without one they come from this notebook.
+        timing: the values come from times taken just now, which a busy machine distorts; tests widen the bound by as much as the machine is
+            slower than the one of reference.
 
     Raises:
         ValueError: no value, more than one dimension, no bound, or an id without a point.
@@ -124,7 +128,7 @@ def claim(
     if array.ndim != 1 or not array.size:
         raise ValueError(f"claim {claim_id!r} needs one value, or one a seed; got an array of shape {array.shape}")
     source = None if run is None else {"run": run.name, "seeds": len(run.seeds), "minutes": round(run.minutes, 1)}
-    made = Claim(claim_id, tuple(array.tolist()), unit, at_least, at_most, equals, tolerance, source)
+    made = Claim(claim_id, tuple(array.tolist()), unit, at_least, at_most, equals, tolerance, source, timing)
     display(made.bundle(), raw=True)
 
 
