@@ -114,7 +114,7 @@ test: check-fast  ## all tests: lint, units, parity, every notebook, the site
 	$(tools)
 	@$(PYTEST) --jaxtyping-packages=llmbook,beartype.beartype -m "slow and not built and not long" tests
 	@$(LLMBOOK) split
-	@$(PYTEST) --nbval -p llmbook.course.nbval_keep build/notebooks/zh
+	@$(PYTEST) --nbval -p llmbook.execution.nbval_keep build/notebooks/zh
 	@$(LLMBOOK) book --strict
 	@$(PYTEST) -m built tests
 

@@ -1,21 +1,18 @@
-"""Sphinx's settings for both languages; `llmbook.course.site` passes the language, the title and the downloads."""
-
-import sys
-from pathlib import Path
+"""Sphinx's settings for both languages; `llmbook.site.build` passes the language, the title and the downloads."""
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from llmbook.paths import data_dir
 
-sys.path.insert(0, str(Path(__file__).parent / "_ext"))
-
 project = "llmbook"
 author = "llmbook"
 copyright = ""
 extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinxcontrib.bibtex"]
-extensions += ["llmbook_dropdown", "llmbook_numbers", "llmbook_page", "llmbook_quiz", "llmbook_search"]
-extensions += ["llmbook_live", "llmbook_passages", "sphinx_copybutton"]
+extensions += [
+    f"llmbook.site.extensions.{name}" for name in ("dropdown", "live", "numbers", "page", "passages", "quiz", "search")
+]
+extensions += ["sphinx_copybutton"]
 language = "zh_CN"
 exclude_patterns = []
 templates_path = ["_templates"]

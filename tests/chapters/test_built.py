@@ -7,9 +7,10 @@ import nbformat
 import pytest
 
 from llmbook import paths
-from llmbook.course.execute import SECONDS_ALLOWED, stored_execution
-from llmbook.course.numbering import targets
-from llmbook.course.source import LANGUAGES, chapter_files, read
+from llmbook.book.numbering import targets
+from llmbook.book.source import LANGUAGES, chapter_files, read
+from llmbook.execution.executing import stored_execution
+from llmbook.execution.holding import SECONDS_ALLOWED
 
 pytestmark = pytest.mark.built
 CHAPTERS = chapter_files()

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from llmbook import paths
-from llmbook.course import probe, runs
 from llmbook.receipts import read_receipts
+from llmbook.runs import probe
+from llmbook.runs import run as runs
 from llmbook.training import fit
 
 RUNS = [path.stem for path in runs.run_files()]

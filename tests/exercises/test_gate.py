@@ -7,17 +7,18 @@ from functools import cache
 import pytest
 import torch
 
-from llmbook.course import guest
-from llmbook.course.assignment import exercise_notebook
-from llmbook.course.exercises import KINDS, Exercise, exercises, find_exercise
-from llmbook.course.outline import finished_points, point_ids
-from llmbook.course.reporting import report
-from llmbook.course.scoring import score
-from llmbook.course.source import LANGUAGES, chapter_files, read
-from llmbook.course.split_languages import context, findings
-from llmbook.course.verdicts import judge, local_call, misconception
+from llmbook.book.outline import finished_points, point_ids
+from llmbook.book.source import LANGUAGES, chapter_files, read
+from llmbook.edition.assignment import exercise_notebook
+from llmbook.edition.book import Book
+from llmbook.exercises import guest
+from llmbook.exercises.exercise import KINDS, Exercise, exercises, find_exercise
+from llmbook.exercises.reporting import report
+from llmbook.exercises.scoring import score
+from llmbook.exercises.verdicts import local_call, misconception, try_cases
 
-ALL = exercises()
+BOOK = Book.read()
+ALL = BOOK.exercises
 CODED = [exercise for exercise in ALL if exercise.kind != "open"]
 WRONG = [(exercise, name) for exercise in CODED for name in exercise.misconceptions]
 
@@ -29,7 +30,7 @@ def named(value: object) -> str | None:
 @cache
 def verdicts(exercise: Exercise, name: str) -> list:
     function = exercise.mutants[name] if name in exercise.misconceptions else exercise.solution(name)
-    return judge(exercise, local_call(function))
+    return try_cases(exercise, local_call(function))
 
 
 @pytest.mark.parametrize("exercise", ALL, ids=named)
@@ -39,7 +40,7 @@ def test_the_folder_is_whole(exercise: Exercise) -> None:
     assert exercise.points > 0
     assert exercise.facts["minutes"] > 0
     assert set(exercise.facts["title"]) == set(LANGUAGES)
-    assert findings(exercise.statement, locked=False) == []
+    assert BOOK.findings(exercise.statement, locked=False) == []
     files = {
         path.relative_to(exercise.folder).as_posix() for path in exercise.folder.rglob("*.*") if path.suffix != ".pyc"
     }
@@ -76,7 +77,7 @@ def test_an_answer_that_does_not_look_at_its_input_earns_nothing(exercise: Exerc
         *(lambda *args, at=at: torch.zeros_like(args[at]) for at in range(len(cases[0].args))),
         *(lambda *args, value=value: value for value in (None, 0, 1, 0.0, [], torch.tensor(0.0), torch.tensor(0))),
     ]
-    earned = [score(exercise, judge(exercise, local_call(function))) for function in functions]
+    earned = [score(exercise, try_cases(exercise, local_call(function))) for function in functions]
     assert earned == [0] * len(functions)
 
 
@@ -130,9 +131,9 @@ def words(code: str) -> list[str]:
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize("source", [read(path) for path in chapter_files()], ids=lambda source: source.slug)
+@pytest.mark.parametrize("source", BOOK.chapters, ids=lambda source: source.slug)
 def test_no_text_of_a_solution_is_in_what_is_released(source, lang: str) -> None:
-    released = exercise_notebook(source.number, lang, context(source, lang))
+    released = exercise_notebook(BOOK.exercises_of(source.number), lang, BOOK.context(source, lang))
     everything = words("\n".join(cell.source for cell in released.cells))
     runs = {tuple(everything[i : i + 12]) for i in range(len(everything) - 11)}
     for exercise in (one for one in exercises(source.number) if one.kind != "open"):

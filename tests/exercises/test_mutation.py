@@ -7,8 +7,8 @@ from types import FrameType
 
 import pytest
 
-from llmbook.course.exercises import Exercise, exercises
-from llmbook.course.verdicts import judge, local_call
+from llmbook.exercises.exercise import Exercise, exercises
+from llmbook.exercises.verdicts import local_call, try_cases
 
 pytestmark = pytest.mark.long
 CODED = [exercise for exercise in exercises() if exercise.kind != "open"]
@@ -53,7 +53,7 @@ def survives(exercise: Exercise, code: str) -> bool:
         exec(compile(code, "mutant", "exec"), space)
         function = space[exercise.function]
         assert callable(function)
-        return all(one.passed for one in judge(exercise, local_call(function)))
+        return all(one.passed for one in try_cases(exercise, local_call(function)))
     except Exception:
         return False
     finally:

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from llmbook.course.site import Site, SiteError, build_site
+from llmbook.site.build import Site, SiteError, build_site
 
 LOADING = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src", "object": "data"}
 

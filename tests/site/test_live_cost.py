@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ElementHandle, Page
 
-from llmbook.course.site import Site, build_site
 from llmbook.evaluation import crossover, layer_cost
+from llmbook.site.build import Site, build_site
 
 PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>\n'
 PAGE = "# A page\n\n```{figure} /diagrams/live-cost.svg\n:name: fig-live-cost\n:figclass: live\n:alt: lines\n\nA caption.\n```\n"

@@ -14,8 +14,8 @@ import torch
 from playwright.sync_api import Browser, Page
 from torch import Tensor
 
-from llmbook.course.site import Site, build_site
 from llmbook.nn import FeedForward, LayerNorm
+from llmbook.site.build import Site, build_site
 
 PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>\n'
 PAGE = (

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from llmbook.course import live_weights
-from llmbook.course.site import Site, SiteError, build_site
+from llmbook.site import live_weights
+from llmbook.site.build import Site, SiteError, build_site
 
 PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>\n'
 PAGE = (

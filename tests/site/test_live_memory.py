@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import ElementHandle, Page
 
-from llmbook.course.site import Site, build_site
+from llmbook.site.build import Site, build_site
 from llmbook.training import activation_memory, num_parameters, parameter_memory
 
 PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>\n'

@@ -5,8 +5,8 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from llmbook.course.pages import claim_anchor, claims_table, cut, pieces
 from llmbook.receipts import CLAIM_TYPE
+from llmbook.site.pages import claim_anchor, claims_table, cut, pieces
 
 
 def headings(text: str) -> list[str]:

@@ -4,8 +4,8 @@ import pytest
 from playwright.sync_api import Page
 
 from llmbook import paths
-from llmbook.course.quiz import quizzes
-from llmbook.course.source import LANGUAGES, find_chapter, read
+from llmbook.book.quiz import quizzes
+from llmbook.book.source import LANGUAGES, find_chapter, read
 
 pytestmark = pytest.mark.built
 SECTIONS = ("1-1", "1-2", "1-3", "1-4")

@@ -11,7 +11,7 @@ import pytest
 from docutils import nodes
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from llmbook.course.site import archive
+from llmbook.site.build import archive
 
 HIDDEN_IN_PRINT = (
     *(".bd-sidebar-primary", ".bd-header-article", ".prev-next-footer", ".bd-footer-article"),
@@ -22,7 +22,7 @@ SEEN = """(selector) => [...new Set([...document.querySelectorAll(selector)].map
 CLEAR = "rgba(0, 0, 0, 0)"
 SECTION = "01-transformer/section-1-2.html"
 SPEC = importlib.util.spec_from_file_location(
-    "llmbook_passages", Path(__file__).resolve().parents[2] / "site/_ext/llmbook_passages.py"
+    "llmbook_passages", Path(__file__).resolve().parents[2] / "src/llmbook/site/extensions/passages.py"
 )
 assert SPEC
 assert SPEC.loader

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page
 
 from llmbook import paths
-from llmbook.course.site import Site, build_site
+from llmbook.site.build import Site, build_site
 
 QUERIES = tomllib.loads((Path(__file__).parent / "queries.toml").read_text(encoding="utf-8"))
 LABEL = re.compile(

@@ -14,13 +14,13 @@ from playwright.sync_api import Browser, Error, Page
 from torch import Tensor
 
 from llmbook import paths
-from llmbook.course.weights import pack
 from llmbook.data import load_corpus
 from llmbook.data.splits import part_of
 from llmbook.data.translation_batches import collate_ids
 from llmbook.generation import generate, load_translator
 from llmbook.models import Transformer, TransformerConfig, attention_maps
 from llmbook.nn import causal_mask, sinusoidal_encoding
+from llmbook.site.packing import pack
 
 JS = paths.root() / "site/_static/js"
 BOS, EOS = 1, 2

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from llmbook.course.exercises import Case
+from llmbook.exercises.exercise import Case
 
 
 def oracle(

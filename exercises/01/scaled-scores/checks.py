@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from llmbook.course.exercises import Case
+from llmbook.exercises.exercise import Case
 from llmbook.nn import scaled_dot_product_attention
 
 

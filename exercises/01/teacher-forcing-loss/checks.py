@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from llmbook.course.exercises import Case
+from llmbook.exercises.exercise import Case
 
 
 def oracle(logits: Tensor, token_ids: Tensor, pad_id: int) -> Tensor:

@@ -150,7 +150,7 @@
     return table;
   }
 
-  // ---- reading packed weights (llmbook/course/weights.py)
+  // ---- reading packed weights (llmbook/site/packing.py)
 
   function halfToFloat(code) {
     const [sign, exponent, fraction] = [code >> 15 ? -1 : 1, (code >> 10) & 31, code & 1023];

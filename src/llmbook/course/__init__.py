@@ -1,14 +1,6 @@
-"""From sources to notebooks, site and course. Notebooks may import `check`, `solution` and what `llmbook.notebook` has from here."""
+"""What notebooks import: `check` and `solution` of exercises, and what `llmbook.notebook` has."""
 
-from importlib import import_module
-from typing import Any
+from llmbook.exercises.checking import check, solution
+from llmbook.notebook import claim, recorded, show
 
-HOMES = {"check": "llmbook.course.checking", "solution": "llmbook.course.checking"}
-HOMES |= dict.fromkeys(("show", "claim", "recorded"), "llmbook.notebook")
-
-
-def __getattr__(name: str) -> Any:
-    """Loads what notebooks import on its first use, so that the command line starts without torch."""
-    if name in HOMES:
-        return getattr(import_module(HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = ["check", "claim", "recorded", "show", "solution"]

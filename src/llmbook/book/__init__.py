@@ -1,0 +1,1 @@
+"""The bilingual source of a chapter, and what is checked of it."""

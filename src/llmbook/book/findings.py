@@ -1,0 +1,89 @@
+"""Everything that keeps a source from being built: all that is checked of it, in one list.
+
+Book: §0
+"""
+
+from collections.abc import Iterable
+
+from llmbook.book import glossary, literals, lock, outline, parity
+from llmbook.book.expected import expected_claims
+from llmbook.book.markup import FENCES, directive, items, parser
+from llmbook.book.numbering import targets
+from llmbook.book.quiz import quiz_findings
+from llmbook.book.source import Finding, Source
+
+
+def findings(source: Source, referred: set[str], *, locked: bool = True) -> list[Finding]:
+    """What is wrong with a source, with file and line; `locked=False` leaves lock and claims aside (drafts).
+
+    Args:
+        referred: the labels that some text of the book refers to.
+    """
+    return [
+        *parity.compare(source),
+        *outline.heading_findings(source),
+        *glossary.term_findings(source),
+        *literals.literal_numbers(source),
+        *quiz_findings(source),
+        *_unused_labels(source, referred),
+        *_pictures_without_words(source),
+        *([*_claim_findings(source), *lock.lock_findings(source)] if locked else []),
+    ]
+
+
+def references(sources: Iterable[Source]) -> set[str]:
+    """The labels that some text of these sources refers to, captions included."""
+    texts = [
+        text
+        for source in sources
+        for cell in source.cells
+        for text in ([cell.source] if cell.kind == "markdown" else [zh for _, zh, _ in cell.figure_words])
+    ]
+    return {item.value for text in texts for item in items(text) if item.kind in ("role eq", "role numref", "role ref")}
+
+
+def _unused_labels(source: Source, referred: set[str]) -> list[Finding]:
+    """Equations and figures that no text of the book refers to: a reader does not learn what they are for."""
+    return [
+        Finding(
+            source.path, 1, f"no text refers to the {target.kind} {target.label!r}: name it, or take its label away"
+        )
+        for target in targets(source, "zh").values()
+        if target.kind in ("equation", "figure") and target.label not in referred
+    ]
+
+
+def _pictures_without_words(source: Source) -> list[Finding]:
+    """Diagrams without alternative text."""
+    return [
+        Finding(source.path, cell.line + (token.map or [0])[0], f"the figure {found.argument} has no alternative text")
+        for cell in source.cells
+        if cell.kind == "markdown"
+        for token in parser().parse(cell.source)
+        if token.type in FENCES and (found := directive(token)) is not None
+        if found.name in ("figure", "image") and not found.options.get("alt", "").strip()
+    ]
+
+
+def _claim_findings(source: Source) -> list[Finding]:
+    if source.number is None:
+        return []
+    known = expected_claims(source)
+    used = [
+        (item.value, item.line, cell)
+        for cell in source.cells
+        if cell.kind == "markdown"
+        for item in items(cell.source, cell.line)
+        if item.kind == "role claim"
+    ]
+    unknown = [
+        Finding(source.path, line, f"the claim {name!r} is in no run; run `make expected`, or mend its id")
+        for name, line, _ in used
+        if name not in known
+    ]
+    silent = [
+        Finding(source.path, 1, f"the finished point {point} makes no claim")
+        for point in outline.finished_points()
+        if int(point.split(".")[0]) == source.number and not any(key.startswith(f"{point}/") for key in known)
+    ]
+    return unknown + silent

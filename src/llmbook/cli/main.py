@@ -1,0 +1,239 @@
+"""`llmbook …`: every step from source to notebook to site, for authors and for the Makefile.
+
+Commands import what they need when they are called, so that `llmbook --help` is there at once.
+
+Book: §0
+"""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llmbook import paths
+from llmbook.cli.assets import assets_app
+from llmbook.cli.recorded import run, runs
+from llmbook.grading.commands import course_app
+
+if TYPE_CHECKING:
+    from llmbook.book.source import Source
+    from llmbook.edition.book import Book
+    from llmbook.execution.kept import Execution
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+Strict = Annotated[bool, typer.Option("--strict", help="fail on a claim that does not hold here")]
+Names = Annotated[list[str] | None, typer.Argument(help="chapters: numbers or slugs; all when none is named")]
+
+
+app.add_typer(assets_app, name="assets")
+app.add_typer(course_app, name="course")
+app.command()(run)
+app.command()(runs)
+
+
+def main() -> None:
+    """Runs the command line; a caller's mistake becomes one clear message and exit code 1."""
+    try:
+        app()
+    except ValueError as error:
+        typer.secho(f"llmbook: {error}", fg=typer.colors.RED, err=True)
+        raise SystemExit(1) from None
+
+
+@app.command()
+def split() -> None:
+    """Check both languages of every chapter and write the notebooks to build/notebooks."""
+    from llmbook.edition.book import Book
+    from llmbook.edition.split import split as split_all
+
+    for path in split_all(Book.read()):
+        typer.echo(path.relative_to(paths.root()))
+
+
+@app.command()
+def check(chapter: str) -> None:
+    """List everything that is wrong with a chapter's source, the lock included."""
+    from llmbook.edition.book import Book
+
+    book = Book.read()
+    found = book.findings(book.chapter(chapter))
+    for finding in found:
+        typer.echo(finding)
+    typer.echo(f"{len(found)} findings")
+    raise SystemExit(bool(found))
+
+
+@app.command("lock")
+def lock_command(
+    chapter: str, reviewed: Annotated[list[str], typer.Option(help="a cell's id, a point's id, or all")]
+) -> None:
+    """Approve pairs of paragraphs that you have read in both languages (`chapter` may be index or notation)."""
+    from llmbook.book import lock
+    from llmbook.book.source import find_chapter, read
+
+    path = paths.chapters_dir() / f"{chapter}.md"
+    source = read(path if path.exists() else find_chapter(chapter))
+    typer.echo(f"{lock.approve(source, reviewed)} pairs newly approved in {lock.lock_path(source).name}")
+
+
+@app.command()
+def execute(chapters: Names = None, force: bool = False) -> None:
+    """Execute chapters (all, or those named) unless their kept execution is still true."""
+    for source in _sources(_book(), chapters):
+        _executed(source, force=force)
+
+
+@app.command("expected")
+def expected_command(chapters: Names = None) -> None:
+    """Renew chapters/expected from an execution and show what changed."""
+    from llmbook.book import expected
+
+    for source in _sources(_book(), chapters):
+        for line in expected.store_expected(source, _executed(source).outputs) or ["nothing changed"]:
+            typer.echo(f"{source.slug}: {line}")
+
+
+@app.command()
+def site() -> None:
+    """Build both sites from the kept executions."""
+    from llmbook.site import publish
+
+    book = _book()
+    kept = _kept(book)
+    publish.publish_notebooks(book, kept)
+    typer.echo(f"site: {publish.publish_site(book, kept) / 'index.html'}")
+
+
+@app.command()
+def book(strict: Strict = False) -> None:
+    """Split, execute what has changed, write notebooks and site; say where they are."""
+    from llmbook.edition.split import split as split_all
+    from llmbook.execution import holding
+    from llmbook.site import publish
+
+    whole = _book()
+    split_all(whole)
+    kept = []
+    complaints: list[str] = []
+    for source in whole.chapters:
+        done = _executed(source)
+        kept.append((source, done))
+        complaints += holding.claim_complaints(source, done) + holding.budget_complaints(source, done)
+    publish.publish_notebooks(whole, kept)
+    publish.publish_site(whole, kept)
+    for complaint in complaints:
+        typer.secho(f"differs here: {complaint}", fg=typer.colors.YELLOW)
+    typer.echo(
+        f"\nThe book is ready.\n"
+        f"  read it:   open {paths.build_dir() / 'html' / 'index.html'} in a browser (no server, no network needed), or `make serve`\n"
+        f"  run it:    make lab   (copies of {paths.build_dir() / 'executed'} open in JupyterLab under work/)"
+    )
+    if strict and complaints:
+        raise SystemExit(1)
+
+
+@app.command()
+def section(name: str) -> None:
+    """Run one section (1.2) or point (1.2.3) with the chapter's set-up cells, print what it prints, keep its notebook."""
+    import nbformat
+
+    from llmbook.book.expected import claims_of, text_outputs
+    from llmbook.book.source import LANGUAGES
+    from llmbook.edition.split import reader_notebook
+    from llmbook.execution.executing import run_chapter
+    from llmbook.execution.kept import with_outputs
+    from llmbook.site.publish import part_of
+
+    whole = _book()
+    source = whole.chapter(name)
+    whole.require_sound(source, locked=False)
+    part = part_of(source, name)
+    done = run_chapter(part, on_cell=typer.echo)
+    for cell in part.code():
+        for output in text_outputs(done.outputs[cell.id]) + claims_of(done.outputs[cell.id]):
+            typer.echo(output.get("text") or output["data"].get("text/plain"))
+    for lang in LANGUAGES:
+        path = paths.build_dir() / "section" / f"{name}.{lang}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(with_outputs(reader_notebook(whole, part, lang), done), path)
+        typer.echo(path)
+    typer.echo(f"{done.total_seconds:.1f} s, {done.peak_mb:.0f} MB at the peak")
+
+
+@app.command()
+def work() -> None:
+    """Copy the executed notebooks to work/, where a reader's edits are never overwritten."""
+    import shutil
+
+    import nbformat
+    from nbformat.sign import NotebookNotary
+
+    build = paths.build_dir()
+    for path in sorted([*(build / "executed").glob("*/*.ipynb"), *(build / "exercises").glob("*.ipynb")]):
+        copy = paths.root() / "work" / path.parent.name / path.name
+        if copy.exists():
+            typer.echo(f"kept your own {copy.relative_to(paths.root())}")
+            continue
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+        NotebookNotary().sign(nbformat.read(copy, as_version=4))  # else JupyterLab hides vector figures as not trusted
+        typer.echo(f"copied to {copy.relative_to(paths.root())}")
+
+
+@app.command()
+def translate(
+    texts: Annotated[list[str], typer.Argument(help="Chinese texts")],
+    beams: Annotated[int, typer.Option(min=1, help="1 is greedy decoding")] = 4,
+) -> None:
+    """Translate Chinese into English with the book's translator, one line a text."""
+    from llmbook.generation import load_translator
+
+    for written in load_translator().translate(texts, num_beams=beams):
+        typer.echo(written)
+
+
+def _book() -> "Book":
+    from llmbook.edition.book import Book
+
+    return Book.read()
+
+
+def _sources(book: "Book", names: list[str] | None) -> "list[Source]":
+    return [book.chapter(name) for name in names] if names else book.chapters
+
+
+def _executed(source: "Source", *, force: bool = False) -> "Execution":
+    from tqdm import tqdm
+
+    from llmbook.execution.executing import run_chapter, stored_execution
+    from llmbook.execution.kept import store
+
+    kept = None if force else stored_execution(source)
+    if kept is not None:
+        typer.echo(
+            f"{source.slug}: unchanged, its execution is kept ({kept.total_seconds:.0f} s, {kept.peak_mb:.0f} MB)"
+        )
+        return kept
+    with tqdm(total=len(source.code()), desc=source.slug, unit="cell") as bar:
+
+        def on_cell(name: str) -> None:
+            bar.set_postfix_str(name[:50])
+            bar.update()
+
+        done = run_chapter(source, on_cell=on_cell)
+    store(done)
+    typer.echo(f"{source.slug}: executed in {done.total_seconds:.0f} s, {done.peak_mb:.0f} MB at the peak")
+    return done
+
+
+def _kept(book: "Book") -> "list[tuple[Source, Execution]]":
+    from llmbook.execution.executing import stored_execution
+
+    kept = []
+    for source in book.chapters:
+        done = stored_execution(source)
+        if done is None:
+            raise ValueError(
+                f"{source.slug} has no execution that is still true; run `make book` or `llmbook execute {source.slug}` first"
+            )
+        kept.append((source, done))
+    return kept

@@ -1,0 +1,1 @@
+"""From the source to notebooks: two faces, two languages."""

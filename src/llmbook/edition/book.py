@@ -1,0 +1,74 @@
+"""The whole book as read once: sources, exercises, labels, citations; and from it what one text refers to.
+
+Book: §0
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from llmbook import paths
+from llmbook.book.bibliography import short_citations
+from llmbook.book.expected import expected_claims
+from llmbook.book.findings import findings, references
+from llmbook.book.numbering import Target, targets
+from llmbook.book.source import Finding, Source, SourceError, chapter_files, find_chapter, read, require_language
+from llmbook.edition.assignment import exercise_targets
+from llmbook.edition.faces import Context
+from llmbook.exercises.exercise import Exercise, exercises
+
+PAGES = ("index.md", "notation.md")
+
+
+@dataclass
+class Book:
+    """What a command knows of the book; every file is read once, by `Book.read()`."""
+
+    chapters: list[Source]
+    pages: list[Source]
+    exercises: list[Exercise]
+    _targets: dict[str, dict[str, Target]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls) -> "Book":
+        """Raises SourceError where a source cannot be read as one."""
+        return cls(
+            [read(path) for path in chapter_files()],
+            [read(paths.chapters_dir() / name) for name in PAGES],
+            exercises(),
+        )
+
+    def chapter(self, name: str) -> Source:
+        """The chapter of this number, slug, section or point; ValueError if there is none."""
+        path = find_chapter(name)
+        return next(source for source in self.chapters if source.path == path)
+
+    def exercises_of(self, chapter: int | None) -> list[Exercise]:
+        return [exercise for exercise in self.exercises if exercise.chapter == chapter]
+
+    def targets(self, lang: str) -> dict[str, Target]:
+        """The labels of all texts of the book in one language."""
+        if require_language(lang) not in self._targets:
+            merged = exercise_targets(self.exercises, lang)
+            for source in [*self.chapters, *self.pages]:
+                merged |= targets(source, lang)
+            self._targets[lang] = merged
+        return self._targets[lang]
+
+    @cached_property
+    def referred(self) -> set[str]:
+        """The labels that some text refers to."""
+        return references([*self.chapters, *self.pages])
+
+    def context(self, source: Source, lang: str) -> Context:
+        """All that a face of `source` refers to."""
+        claims = {key: claim["text"] for key, claim in expected_claims(source).items()} if source.number else {}
+        return Context(require_language(lang), source.slug, self.targets(lang), claims, short_citations())
+
+    def findings(self, source: Source, *, locked: bool = True) -> list[Finding]:
+        """Everything that keeps a source from being built; `locked=False` leaves lock and claims aside (drafts)."""
+        return findings(source, self.referred | references([source]), locked=locked)
+
+    def require_sound(self, source: Source, *, locked: bool = True) -> None:
+        """Raises SourceError with all findings of a source, if there are any."""
+        if found := self.findings(source, locked=locked):
+            raise SourceError(found)

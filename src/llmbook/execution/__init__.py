@@ -1,0 +1,1 @@
+"""A chapter executed once, and what is kept of it."""

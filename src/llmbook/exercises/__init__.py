@@ -1,0 +1,1 @@
+"""An exercise, its cases and its verdicts, and `check()` in the notebook."""

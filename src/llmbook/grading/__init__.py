@@ -1,0 +1,1 @@
+"""From release to grades: the judge, the sandbox, nbgrader."""

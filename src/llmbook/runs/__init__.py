@@ -1,0 +1,1 @@
+"""Recorded runs: experiments that are too long for a notebook."""

@@ -1,0 +1,190 @@
+"""Running recorded runs: seed after seed, checkpoints on the way, a receipt at each end.
+
+Book: §1.2.1
+"""
+
+import dataclasses
+import datetime
+import json
+import math
+import os
+import platform
+import re
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import torch
+
+from llmbook import paths
+from llmbook.atomic import write_text
+from llmbook.receipts import Receipt, read_receipts, write_receipts
+from llmbook.runs.run import THREADS, Run, data_hashes, fingerprint, weights_hashes
+from llmbook.training import Checkpoints, History, fit
+
+CURVE_POINTS = 100
+OnStep = Callable[[str, int, int, float], None]  # variant, updates made, updates in all, loss
+
+
+def run_missing(run: Run, *, command: str, commit: str, on_step: OnStep | None = None) -> list[Receipt]:
+    """Runs the seeds that have no receipt, one after the other, each receipt written as soon as it is there.
+
+    One run at a time on a machine: the others wait. Killed at any point and started again, it goes on from the last checkpoint and
+    comes to the same result, bit for bit.
+    """
+    with filelock.FileLock(run.lock):
+        for seed in run.module.SEEDS:
+            receipts = read_receipts(run.receipts)
+            if seed not in {receipt.seed for receipt in receipts}:
+                receipt = run_seed(run, seed, command=command, commit=commit, on_step=on_step)
+                write_receipts(run.receipts, [*receipts, receipt])
+    shutil.rmtree(run.work, ignore_errors=True)
+    return read_receipts(run.receipts)
+
+
+def run_again(run: Run, *, command: str, commit: str, on_step: OnStep | None = None) -> list[str]:
+    """Runs every seed once more and puts the new receipts in the old ones' place at the end; returns old against new."""
+    old = read_receipts(run.receipts)
+    fresh = dataclasses.replace(run, receipts=run.work.with_name(f"{run.name}-again.jsonl"))
+    today = fingerprint(run)
+    write_receipts(
+        fresh.receipts, [r for r in read_receipts(fresh.receipts) if r.fingerprint == today]
+    )  # if interrupted
+    new = run_missing(fresh, command=command, commit=commit, on_step=on_step)
+    write_receipts(run.receipts, new)
+    fresh.receipts.unlink()
+    return old_against_new(old, new)
+
+
+def old_against_new(old: list[Receipt], new: list[Receipt]) -> list[str]:
+    """A line for each metric: its mean over the seeds in both."""
+    before, now = means(old), means(new)
+    return [f"{' · '.join(key)}: {before.get(key, math.nan):.6g} → {value:.6g}" for key, value in now.items()]
+
+
+def means(receipts: list[Receipt]) -> dict[tuple[str, str], float]:
+    """By variant and metric, the mean over seeds (and over a list's values)."""
+    return {
+        (variant, name): float(np.mean([np.mean(receipt.metrics[variant][name]) for receipt in receipts]))
+        for variant in (receipts[0].metrics if receipts else {})
+        for name in receipts[0].metrics[variant]
+    }
+
+
+def run_seed(run: Run, seed: int, *, command: str, commit: str, on_step: OnStep | None = None) -> Receipt:
+    """All variants with one seed."""
+    torch.set_num_threads(THREADS)
+    of_today = fingerprint(run)
+    load = os.getloadavg()[0]
+    folder = run.work / f"{seed}-{of_today[:16]}"  # what was begun with other code is not gone on with
+    done = {name: finished_variant(run, seed, name, folder / slug(name), on_step) for name in run.configs}
+    return Receipt(
+        run=run.name,
+        seed=seed,
+        configs={name: dataclasses.asdict(config) for name, config in run.configs.items()},
+        metrics={name: result["metrics"] for name, result in done.items()},
+        curves={name: result["curve"] for name, result in done.items()},
+        fingerprint=of_today,
+        command=command,
+        commit=commit,
+        versions={"python": platform.python_version(), **{name: metadata.version(name) for name in ("torch", "numpy")}},
+        cpu=cpu_name(),
+        threads=THREADS,
+        load=round(load, 2),
+        data=data_hashes(run),
+        weights=weights_hashes(run.weights) if hasattr(run.module, "export") else {},
+        seconds=round(sum(result["seconds"] for result in done.values()), 1),
+        peak_mb=round(
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**10 if sys.platform != "darwin" else 2**20)
+        ),
+        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
+
+
+def finished_variant(run: Run, seed: int, name: str, folder: Path, on_step: OnStep | None) -> dict[str, Any]:
+    """Metrics, curve and seconds of one variant, from its file if it was finished before an interruption."""
+    path, config = folder / "result.json", run.configs[name]
+    if path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    start = time.perf_counter()
+    if run.is_measured:
+        if on_step:
+            on_step(name, 0, 1, math.nan)
+        result = {"metrics": run.module.measure(config, seed), "curve": [], "seconds": 0.0}
+    else:
+        histories: list[History] = []
+        model = run.module.train(config, seed, fit=recording_fit(folder, name, histories, on_step))
+        if len(histories) != 1:
+            raise ValueError(f"{run.path.name}: train has to call fit once; it called it {len(histories)} times")
+        start = time.perf_counter()
+        if hasattr(run.module, "export"):
+            run.module.export(model, config, run.weights)
+            enter_weights(run)
+        result = {
+            "metrics": run.module.evaluate(model, config),
+            "curve": curve(histories[0].losses),
+            "seconds": sum(histories[0].seconds),
+        }
+    result["seconds"] += time.perf_counter() - start
+    write_text(path, json.dumps(result) + "\n")
+    return result
+
+
+def recording_fit(
+    folder: Path, variant: str, histories: list[History], on_step: OnStep | None
+) -> Callable[..., History]:
+    """`fit` with checkpoints in the folder, that reports each update and keeps its history."""
+
+    def recording(*args: Any, max_steps: int, **kwargs: Any) -> History:
+        def report(step: int, loss: float) -> None:
+            if on_step:
+                on_step(variant, step + 1, max_steps, loss)
+
+        checkpoint = Checkpoints(folder / "checkpoints", every=max(1, max_steps // 10))
+        histories.append(fit(*args, max_steps=max_steps, checkpoint=checkpoint, on_step=report, **kwargs))
+        return histories[-1]
+
+    return recording
+
+
+def curve(losses: tuple[float, ...]) -> list[float]:
+    """The losses averaged over consecutive pieces, at most `CURVE_POINTS` of them."""
+    pieces = np.array_split(np.array(losses), min(CURVE_POINTS, len(losses)))
+    return [round(float(piece.mean()), 5) for piece in pieces]
+
+
+def slug(name: str) -> str:
+    """A variant's name as a folder's name."""
+    return "".join(character if character.isalnum() else "-" for character in name)
+
+
+def enter_weights(run: Run) -> None:
+    """Puts the hash and the size of new weights into the manifest, without which no one would load them.
+
+    Raises:
+        ValueError: the manifest has no entry for a file; it gets its licence and its words by hand.
+    """
+    path = paths.root() / paths.MARKER
+    text = path.read_text(encoding="utf-8")
+    for name, sha256 in weights_hashes(run.weights).items():
+        file = run.weights / name
+        entry = rf'(path = "{re.escape(file.relative_to(paths.data_dir()).as_posix())}"\n(?:.+\n)*?)sha256 = ".*"\nbytes = \d+'
+        text, found = re.subn(entry, rf'\g<1>sha256 = "{sha256}"\nbytes = {file.stat().st_size}', text)
+        if not found:
+            raise ValueError(f"data/MANIFEST.toml has no entry for {file}; see RUNS in data/vendoring/manifest.py")
+    write_text(path, text)
+
+
+def cpu_name() -> str:
+    """The processor's name as the system gives it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

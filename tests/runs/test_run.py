@@ -1,0 +1,277 @@
+"""Recorded runs: receipts, what makes them stale, and a kill that changes nothing."""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from llmbook import closure, paths
+from llmbook.receipts import Receipt, read_receipts, write_receipts
+from llmbook.runs import run as runs
+from llmbook.runs import running
+
+TOY = '''
+"""A toy: does a wider layer learn more?"""
+
+from dataclasses import dataclass
+
+import torch
+
+from llmbook.training import fit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    width: int
+    steps: int = 60
+    betas: tuple[float, float] = (0.9, 0.98)
+
+
+CONFIGS = {"2 wide": Config(width=2), "4 wide": Config(width=4)}
+SEEDS = (0, 1)
+DATA = ("hsk/sentences.jsonl.gz",)
+
+
+def loss(model, batch):
+    return (model(batch) - batch.sum(dim=1, keepdim=True)).square().mean()
+
+
+def train(config, seed, *, fit=fit):
+    torch.manual_seed(seed)
+    layers = torch.nn.Linear(4, config.width), torch.nn.Dropout(0.1), torch.nn.Linear(config.width, 1)
+    model = torch.nn.Sequential(*layers)
+    batches = lambda step: torch.randn(8, 4, generator=torch.Generator().manual_seed(step)).to(next(model.parameters()))
+    optimizer = torch.optim.AdamW(model.parameters(), betas=config.betas)
+    fit(model, batches, loss=loss, optimizer=optimizer, clip=1.0, max_steps=config.steps, seed=seed)
+    return model.eval()
+
+
+def evaluate(model, config, *, limit=None):
+    x = torch.ones(limit or 100, 4).to(next(model.parameters()))
+    return {"loss": loss(model, x).item(), "weights": [p.sum().item() for p in model.parameters()]}
+'''
+
+
+def toy(folder: Path, source: str = TOY) -> runs.Run:
+    path = folder / "toy.py"
+    path.write_text(source, encoding="utf-8")
+    return runs.load_run(path, receipts=folder / "toy.jsonl", work=folder / "work")
+
+
+def made(run: runs.Run, **settings) -> list[Receipt]:
+    return running.run_missing(run, command="llmbook run toy", commit="0" * 40, **settings)
+
+
+def test_a_receipt_a_seed_with_all_that_it_depends_on(tmp_path: Path):
+    run, steps = toy(tmp_path), []
+    assert runs.state(run) == "2 of 2 seeds missing"
+    receipts = made(run, on_step=lambda *step: steps.append(step))
+    assert [receipt.seed for receipt in receipts] == [0, 1]
+    assert steps[-1][:3] == ("4 wide", 60, 60)
+    assert len(steps) == 2 * 2 * 60
+    one = receipts[0]
+    assert one.metrics.keys() == one.configs.keys() == one.curves.keys() == {"2 wide", "4 wide"}
+    assert one.configs["4 wide"] == {"width": 4, "steps": 60, "betas": [0.9, 0.98]}
+    assert len(one.curves["2 wide"]) == 60
+    assert one.seconds > 0
+    assert one.threads == 1
+    assert one.data == {"hsk/sentences.jsonl.gz": one.data["hsk/sentences.jsonl.gz"]}
+    assert {"python", "torch", "numpy"} <= one.versions.keys()
+    assert runs.state(run) == "fresh"
+    assert not run.work.exists(), "what was in between is cleared away"
+
+
+def test_seeds_that_have_a_receipt_are_not_run_again(tmp_path: Path):
+    run = toy(tmp_path)
+    first = made(run)
+    steps = []
+    assert made(run, on_step=lambda *step: steps.append(step)) == first
+    assert not steps
+
+
+def test_a_changed_source_makes_the_receipts_stale_until_they_are_renewed(tmp_path: Path):
+    made(toy(tmp_path))
+    changed = toy(tmp_path, TOY + "\n# a remark\n")
+    assert runs.state(changed) == "stale"
+    runs.renew_fingerprint(changed)
+    assert runs.state(changed) == "fresh"
+
+
+def test_the_fingerprint_covers_the_package_and_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = toy(tmp_path)
+    before = runs.fingerprint(run)
+    own, packages = closure.PACKAGES, tmp_path / "src"
+    shutil.copytree(own / "llmbook", packages / "llmbook", ignore=shutil.ignore_patterns("__pycache__"))
+    loop = packages / "llmbook/training/loop.py"
+    with loop.open("a", encoding="utf-8") as file:
+        file.write("# a remark\n")
+    monkeypatch.setattr(closure, "PACKAGES", packages)
+    assert runs.fingerprint(run) == before
+    with loop.open("a", encoding="utf-8") as file:
+        file.write("CHANGE = 1\n")
+    closure._module_fingerprint.cache_clear()
+    assert runs.fingerprint(run) != before
+    monkeypatch.setattr(closure, "PACKAGES", own)
+    assert runs.fingerprint(run) == before
+    monkeypatch.setattr(runs, "manifest", lambda: [{"path": "hsk/sentences.jsonl.gz", "sha256": "0"}])
+    assert runs.fingerprint(run) != before
+
+
+def test_run_again_puts_old_against_new(tmp_path: Path):
+    run = toy(tmp_path)
+    old = made(run)
+    lines = running.run_again(run, command="llmbook run toy --again", commit="1" * 40)
+    new = read_receipts(run.receipts)
+    assert {receipt.commit for receipt in new} == {"1" * 40}
+    assert [receipt.metrics for receipt in new] == [receipt.metrics for receipt in old]
+    mean = sum(receipt.metrics["2 wide"]["loss"] for receipt in new) / 2
+    assert lines[0] == f"2 wide · loss: {mean:.6g} → {mean:.6g}"
+    assert len(lines) == 4
+
+
+def test_killed_at_any_step_it_goes_on_to_the_same_result_bit_for_bit(tmp_path: Path):
+    (tmp_path / "whole").mkdir()
+    whole = made(toy(tmp_path / "whole"))
+    run = toy(tmp_path)
+    victim = textwrap.dedent(f"""
+        import time
+        from pathlib import Path
+        from llmbook.runs import running
+        from llmbook.runs import run as runs
+        run = runs.load_run(Path({str(run.path)!r}), receipts=Path({str(run.receipts)!r}), work=Path({str(run.work)!r}))
+        def slowly(variant, made, total, loss):
+            print(variant, made, flush=True)
+            time.sleep(0.01)
+        running.run_missing(run, command="llmbook run toy", commit="{"0" * 40}", on_step=slowly)
+    """)
+    rng = random.Random(time.time_ns())
+    kills = 0
+    for steps in [rng.randrange(5, 60) for _ in range(4)]:
+        process = subprocess.Popen([sys.executable, "-c", victim], stdout=subprocess.PIPE, text=True)
+        seen = [line for _ in range(steps) if (line := process.stdout.readline())]
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        kills += len(seen) == steps
+    assert kills == 4, "each was killed while it ran"
+    resumed = made(run)
+    for a, b in zip(whole, resumed, strict=True):
+        assert a.metrics == b.metrics, "bit for bit"
+        assert a.curves == b.curves
+
+
+def test_an_interrupted_run_again_drops_what_other_code_made(tmp_path: Path):
+    run = toy(tmp_path)
+    made(run)
+    left = run.work.with_name("toy-again.jsonl")
+    write_receipts(left, [replace(read_receipts(run.receipts)[0], fingerprint="other code", commit="2" * 40)])
+    running.run_again(run, command="llmbook run toy --again", commit="1" * 40)
+    assert {receipt.commit for receipt in read_receipts(run.receipts)} == {"1" * 40}
+    assert not left.exists()
+
+
+WITH_WEIGHTS = (
+    TOY
+    + """
+
+def export(model, config, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "toy.bin").write_bytes(b"weights of " + str(config.width).encode())
+"""
+)
+ENTRY = '[[file]]\npath = "weights/toy/toy.bin"\nlicence = "CC0-1.0"\nsha256 = "0"\nbytes = 0\nwhat = "toy"\n'
+
+
+def test_new_weights_are_entered_into_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    manifest = tmp_path / "data" / "MANIFEST.toml"
+    manifest.parent.mkdir()
+    hsk = next(entry for entry in runs.manifest() if entry["path"] == "hsk/sentences.jsonl.gz")
+    other = f'[[file]]\npath = "{hsk["path"]}"\nsha256 = "{hsk["sha256"]}"\nbytes = {hsk["bytes"]}\n\n'
+    manifest.write_text(other + ENTRY, encoding="utf-8")
+    monkeypatch.setattr(paths, "root", lambda: tmp_path)
+    run = toy(tmp_path, WITH_WEIGHTS)
+    receipts = made(run)
+    content = (tmp_path / "data" / "weights" / "toy" / "toy.bin").read_bytes()
+    assert content == b"weights of 4"
+    sha256 = hashlib.sha256(content).hexdigest()
+    text = manifest.read_text(encoding="utf-8")
+    assert text == other + ENTRY.replace('sha256 = "0"\nbytes = 0', f'sha256 = "{sha256}"\nbytes = 12')
+    assert receipts[0].weights == {"toy.bin": sha256}
+
+
+def test_runs_that_make_weights_come_first(tmp_path: Path):
+    (tmp_path / "a").mkdir()
+    first, second = toy(tmp_path / "a"), toy(tmp_path, WITH_WEIGHTS)
+    assert runs.in_order([first, second]) == [second, first]
+
+
+@pytest.mark.messages
+def test_what_is_no_run_is_named(tmp_path: Path):
+    with pytest.raises(ValueError, match="no recorded run 'absent'; there are"):
+        runs.load_run(tmp_path / "absent.py")
+    with pytest.raises(ValueError, match=r"toy\.py is no recorded run: it has no SEEDS, evaluate"):
+        toy(tmp_path, TOY.replace("SEEDS", "SOWN").replace("def evaluate", "def judge"))
+    with pytest.raises(ValueError, match=r"reads absent\.txt, which data/MANIFEST\.toml does not have"):
+        runs.data_hashes(toy(tmp_path, TOY.replace("hsk/sentences.jsonl.gz", "absent.txt")))
+    twice = TOY.replace(
+        "    return model.eval()", "    fit(model, batches, loss=loss, optimizer=optimizer, max_steps=60, seed=1)\n" * 2
+    )
+    with pytest.raises(ValueError, match="train has to call fit once; it called it 3 times"):
+        made(toy(tmp_path, twice))
+
+
+@pytest.mark.messages
+def test_a_damaged_file_of_receipts_is_refused(tmp_path: Path):
+    run = toy(tmp_path)
+    made(run)
+    whole = run.receipts.read_text(encoding="utf-8")
+    run.receipts.write_text(whole[:-40], encoding="utf-8")
+    with pytest.raises(ValueError, match=r"toy.jsonl, line 2 is no receipt"):
+        read_receipts(run.receipts)
+    run.receipts.write_text(whole + whole, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"two receipts of one seed: \[0, 0, 1, 1\]"):
+        read_receipts(run.receipts)
+    run.receipts.write_text(json.dumps({"run": "toy"}) + "\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="line 1 is no receipt"):
+        read_receipts(run.receipts)
+
+
+@pytest.mark.messages
+def test_a_dirty_tree_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(paths, "root", lambda: tmp_path)
+    with pytest.raises(ValueError, match="is no git checkout"):
+        runs.clean_commit()
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(tmp_path)]
+    (tmp_path / "code.py").write_text("1", encoding="utf-8")
+    for command in (["init", "-q"], ["add", "code.py"], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *command], check=True)
+    assert len(runs.clean_commit()) == 40
+    (tmp_path / "data" / "runs").mkdir(parents=True)
+    (tmp_path / "data" / "runs" / "toy.jsonl").write_text("", encoding="utf-8")
+    assert len(runs.clean_commit()) == 40, "receipts of the run itself do not count"
+    (tmp_path / "code.py").write_text("2", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"needs a clean tree; not committed: code\.py"):
+        runs.clean_commit()
+
+
+def test_an_interrupted_write_of_receipts_leaves_the_old_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = toy(tmp_path)
+    receipts = made(run)
+
+    def cut(*_):
+        raise OSError("power cut")
+
+    monkeypatch.setattr("llmbook.receipts.os.replace", cut)
+    with pytest.raises(OSError, match="power cut"):
+        write_receipts(run.receipts, [replace(receipts[0], seconds=1.0)])
+    assert read_receipts(run.receipts) == receipts
