@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from llmbook import paths
-from llmbook.book import bibliography, lock, outline
+from llmbook.book import bibliography, glossary, lock, outline
 from llmbook.book.source import read
 
 OUTLINE = {
@@ -155,6 +155,12 @@ CLAIM = {
 }
 
 
+def forget() -> None:
+    """What has been read of another book, by functions that keep it."""
+    for kept in (outline.load_outline, outline.finished_points, glossary.load_terms, bibliography.short_citations):
+        kept.cache_clear()
+
+
 @pytest.fixture
 def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The chapter file of a sound, locked book; its folder has a space and Chinese in its name."""
@@ -178,10 +184,8 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in files.items():
         (chapters / name).write_text(text, encoding="utf-8")
     monkeypatch.setattr(paths, "root", lambda: root)
-    outline.load_outline.cache_clear()
-    bibliography.short_citations.cache_clear()
+    forget()
     for name in ("index.md", "notation.md", chapter.name):
         lock.approve(read(chapters / name), ["all"])
     yield chapter
-    outline.load_outline.cache_clear()
-    bibliography.short_citations.cache_clear()
+    forget()

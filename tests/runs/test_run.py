@@ -101,7 +101,8 @@ def test_seeds_that_have_a_receipt_are_not_run_again(tmp_path: Path):
 
 def test_a_changed_source_makes_the_receipts_stale_until_they_are_renewed(tmp_path: Path):
     made(toy(tmp_path))
-    changed = toy(tmp_path, TOY + "\n# a remark\n")
+    assert runs.state(toy(tmp_path, TOY + "\n# a remark\n")) == "fresh"
+    changed = toy(tmp_path, TOY + "\nMORE = 1\n")
     assert runs.state(changed) == "stale"
     runs.renew_fingerprint(changed)
     assert runs.state(changed) == "fresh"

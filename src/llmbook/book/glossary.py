@@ -9,6 +9,7 @@ Book: §0
 import re
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 
 from llmbook import paths
 from llmbook.book.markup import sentences
@@ -27,6 +28,7 @@ class Term:
     definition: dict[str, str] | None = None
 
 
+@cache
 def load_terms() -> list[Term]:
     """The glossary's entries in the file's order."""
     entries = tomllib.loads((paths.chapters_dir() / "glossary.toml").read_text(encoding="utf-8"))["term"]

@@ -47,6 +47,7 @@ def point_ids(number: int | None = None) -> list[str]:
     return [point["id"] for chapter in chapters for section in chapter["sections"] for point in section["points"]]
 
 
+@cache
 def finished_points() -> list[str]:
     """The points that `chapters/status.toml` calls finished."""
     return tomllib.loads((paths.chapters_dir() / "status.toml").read_text(encoding="utf-8"))["finished"]

@@ -1,4 +1,7 @@
-"""An admonition of class `dropdown` becomes `<details>`: it folds without scripts, and the keyboard reaches it."""
+"""An admonition of class `dropdown` becomes `<details>`: it folds without scripts, and the keyboard reaches it.
+
+Book: §0
+"""
 
 from docutils import nodes
 from sphinx.application import Sphinx

@@ -2,6 +2,8 @@
 
 A figure is live if its class is `live` (`:figclass: live`) and its picture is `live-NAME.svg`: `js/live-NAME.js` makes it
 answer, and until then, in print and without scripts, it is that picture.
+
+Book: §0
 """
 
 import json

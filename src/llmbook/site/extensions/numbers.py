@@ -3,6 +3,8 @@
 Sphinx counts headings under `:numbered:` toctrees instead, so that a chapter without its neighbour gets a wrong number,
 each part starts at 1 again, and a chapter called 第一章 is numbered a second time. A heading's label also becomes the
 fragment of its address, so that both languages have the same addresses.
+
+Book: §0
 """
 
 import re

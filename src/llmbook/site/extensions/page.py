@@ -1,4 +1,7 @@
-"""What every page carries: the switch of languages, its chapter's buttons, minutes, points to read, the theme's words."""
+"""What every page carries: the switch of languages, its chapter's buttons, minutes, points to read, the theme's words.
+
+Book: §0
+"""
 
 import json
 import re

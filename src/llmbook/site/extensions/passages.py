@@ -2,6 +2,8 @@
 
 Screen readers change their voice by it, browsers the shapes of characters and the place where a line is broken. A class
 `language-…` becomes the attribute `lang` in docutils' HTML.
+
+Book: §0
 """
 
 import re

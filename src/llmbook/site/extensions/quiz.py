@@ -1,6 +1,8 @@
 """The `quiz` directive: a question with radio buttons, each of which shows the reason of its option, right or wrong.
 
 What is chosen is shown by CSS alone; `llmbook.js` reads the reason out to those who do not see it.
+
+Book: §0
 """
 
 from docutils import nodes

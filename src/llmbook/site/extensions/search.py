@@ -9,6 +9,8 @@
 
 The words are cut in the browser (`js/search.js`), so that index and query are cut by the same program. The records are
 made anew from all pages at each build: Sphinx may have read only those that changed.
+
+Book: §0
 """
 
 import json
