@@ -1,7 +1,9 @@
 """The book's own sources: sound in both languages, bound to the package and to the outline."""
 
 import ast
+import builtins
 import re
+import symtable
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,32 @@ from llmbook.edition.book import Book
 
 MODULES = sorted((Path(__file__).parents[2] / "src" / "llmbook").rglob("*.py"))
 CHAPTERS = chapter_files()
+BOOK = Book.read()
+
+
+def loaded(table: symtable.SymbolTable) -> set[str]:
+    """The names that code looks up in the notebook, in functions too."""
+    of_module = table.get_type() == "module"
+    own = {s.get_name() for s in table.get_symbols() if s.is_referenced() and (of_module or s.is_global())}
+    return own.union(*(loaded(child) for child in table.get_children()))
+
+
+def bound(table: symtable.SymbolTable) -> set[str]:
+    return {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+
+
+@pytest.mark.parametrize("source", BOOK.chapters, ids=lambda source: source.slug)
+def test_a_section_uses_what_it_or_the_set_up_defines(source: Source):
+    """So each can be read, run and edited without the others; a cell that shows code needs the set-up alone."""
+    tables = {cell.id: symtable.symtable(cell.source, cell.id, "exec") for cell in source.code()}
+    names = {cell.id: loaded(tables[cell.id]) - bound(tables[cell.id]) for cell in source.code()}
+    setup = set(dir(builtins)).union(*(bound(tables[cell.id]) for cell in source.code() if cell.tag == "setup"))
+    for path in sorted({cell.path for cell in source.cells}):
+        known = set(setup)
+        for cell in (cell for cell in source.code() if cell.path == path):
+            allowed = setup if cell.tag == "show" else known
+            assert names[cell.id] <= allowed, (path.name, cell.source, names[cell.id] - allowed)
+            known |= bound(tables[cell.id])
 
 
 INITS = [path for path in MODULES if path.name == "__init__.py"]
@@ -31,9 +59,6 @@ def test_an_init_holds_imports_and_all_only(path: Path):
 
 def docstring(path: Path) -> str:
     return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-
-
-BOOK = Book.read()
 
 
 @pytest.mark.parametrize("source", [*BOOK.chapters, *BOOK.pages], ids=lambda source: source.slug)

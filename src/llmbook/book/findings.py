@@ -56,7 +56,7 @@ def _unused_labels(source: Source, referred: set[str]) -> list[Finding]:
 def _pictures_without_words(source: Source) -> list[Finding]:
     """Diagrams without alternative text."""
     return [
-        Finding(source.path, cell.line + (token.map or [0])[0], f"the figure {found.argument} has no alternative text")
+        Finding(cell.path, cell.line + (token.map or [0])[0], f"the figure {found.argument} has no alternative text")
         for cell in source.cells
         if cell.kind == "markdown"
         for token in parser().parse(cell.source)
@@ -77,8 +77,8 @@ def _claim_findings(source: Source) -> list[Finding]:
         if item.kind == "role claim"
     ]
     unknown = [
-        Finding(source.path, line, f"the claim {name!r} is in no run; run `make expected`, or mend its id")
-        for name, line, _ in used
+        Finding(cell.path, line, f"the claim {name!r} is in no run; run `make expected`, or mend its id")
+        for name, line, cell in used
         if name not in known
     ]
     silent = [

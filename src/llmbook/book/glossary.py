@@ -74,13 +74,13 @@ def term_findings(source: Source) -> list[Finding]:
                 for form in forms:
                     if _uses(text[lang], form):
                         message = f"{lang} says {form!r}; the book's term is {getattr(term, lang)[0]!r}"
-                        findings.append(Finding(source.path, cell.line, message))
+                        findings.append(Finding(cell.path, cell.line, message))
             if term.paired:
                 ours, theirs = (any(_uses(text[lang], form) for form in getattr(term, lang)) for lang in ("zh", "en"))
                 if ours != theirs:
                     lang, cell, other = ("en", en, "zh") if ours else ("zh", zh, "en")
                     message = f"{other} uses {getattr(term, other)[0]!r}, {lang} nowhere says {' or '.join(getattr(term, lang))!r}"
-                    findings.append(Finding(source.path, cell.line, message))
+                    findings.append(Finding(cell.path, cell.line, message))
     return findings
 
 

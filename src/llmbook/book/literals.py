@@ -30,5 +30,5 @@ def literal_numbers(source: Source) -> list[Finding]:
                 message = (
                     f"literal number {match[0]!r} in the prose: take it from a run with {{claim}}, or mark it {{given}}"
                 )
-                findings.append(Finding(source.path, line, message))
+                findings.append(Finding(cell.path, line, message))
     return findings

@@ -50,7 +50,7 @@ def targets(source: Source, lang: str) -> dict[str, Target]:
 
     def add(kind: str, label: str, number: str, title: str, line: int) -> None:
         if label in found:
-            findings.append(Finding(source.path, line, f"the label {label!r} is used twice"))
+            findings.append(Finding(cell.path, line, f"the label {label!r} is used twice"))
         found[label] = Target(label, kind, number, title, source.slug, anchor)
 
     def count(kind: str, label: str, title: str, line: int) -> None:

@@ -10,6 +10,7 @@ import json
 import tomllib
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from markdown_it.token import Token
 
@@ -79,40 +80,38 @@ def _edition_findings(source: Source, lang: str) -> list[Finding]:
     wanted = expected_headings(source.number or 0)
     findings = []
     for heading, entry in zip(wanted, found, strict=False):
-        level, label, text, quote, line = entry
+        level, label, text, quote, place = entry
         name = heading.text[lang] if heading.text else f"a point's title labelled {heading.label}"
         if level != heading.level or (heading.text and text != heading.text[lang]):
             findings.append(
                 Finding(
-                    source.path,
-                    line,
+                    *place,
                     f"{lang} heading {text!r} (level {level}); the outline has {name!r} (level {heading.level})",
                 )
             )
         if label != heading.label:
             findings.append(
                 Finding(
-                    source.path, line, f"{lang} heading {text!r} has the label {label!r}; expected ({heading.label})="
+                    *place, f"{lang} heading {text!r} has the label {label!r}; expected ({heading.label})="
                 )
             )
         if heading.quote and quote != heading.quote[lang]:
             findings.append(
                 Finding(
-                    source.path,
-                    line,
+                    *place,
                     f"below {text!r} stands {quote!r}; the outline's sentence is {heading.quote[lang]!r}",
                 )
             )
     for heading in wanted[len(found) :]:
         findings.append(
-            Finding(source.path, source.cells[-1].line, f"{lang}: the outline's heading {heading.label} is missing")
+            Finding(source.cells[-1].path, source.cells[-1].line, f"{lang}: the outline's heading {heading.label} is missing")
         )
-    for level, _, text, _, line in found[len(wanted) :]:
-        findings.append(Finding(source.path, line, f"{lang} heading {text!r} (level {level}) is not in the outline"))
+    for level, _, text, _, place in found[len(wanted) :]:
+        findings.append(Finding(*place, f"{lang} heading {text!r} (level {level}) is not in the outline"))
     return findings
 
 
-def _headings(cell: Cell) -> list[tuple[int, str | None, str, str | None, int]]:
+def _headings(cell: Cell) -> list[tuple[int, str | None, str, str | None, tuple[Path, int]]]:
     tokens = parser().parse(cell.source)
     found = []
     for index, token in enumerate(tokens):
@@ -120,8 +119,8 @@ def _headings(cell: Cell) -> list[tuple[int, str | None, str, str | None, int]]:
             continue
         before = tokens[index - 1] if index else None
         label = before.content if before is not None and before.type == "myst_target" else None
-        line = cell.line + (token.map[0] if token.map else 0)
-        found.append((int(token.tag[1]), label, tokens[index + 1].content, _quote(tokens[index + 3 :]), line))
+        place = cell.path, cell.line + (token.map[0] if token.map else 0)
+        found.append((int(token.tag[1]), label, tokens[index + 1].content, _quote(tokens[index + 3 :]), place))
     return found
 
 

@@ -8,6 +8,7 @@ Book: §0
 
 import re
 from collections import Counter
+from dataclasses import replace
 from itertools import zip_longest
 
 from llmbook.book.markup import Item, items, sentences
@@ -20,36 +21,36 @@ def compare(source: Source) -> list[Finding]:
     """The findings of all pairs of a source, in order."""
     findings = []
     for zh, en in source.pairs():
-        findings += _pair_findings(source, zh, en)
+        findings += _pair_findings(zh, en)
     for cell in source.cells:
         if cell.lang == "zh":
-            findings += _chinese_findings(source, cell)
+            findings += _chinese_findings(cell)
         for kind, zh_words, en_words in cell.figure_words:
-            sides = [Cell(f"{cell.id} ({kind})", "markdown", words, cell.line) for words in (zh_words, en_words)]
-            findings += _pair_findings(source, *sides)
+            sides = [replace(cell, id=f"{cell.id} ({kind})", kind="markdown", source=words) for words in (zh_words, en_words)]
+            findings += _pair_findings(*sides)
     return findings
 
 
-def _pair_findings(source: Source, zh: Cell, en: Cell) -> list[Finding]:
+def _pair_findings(zh: Cell, en: Cell) -> list[Finding]:
     left, right = list(items(zh.source, zh.line)), list(items(en.source, en.line))
-    findings = _block_findings(source, zh, en, left, right)
+    findings = _block_findings(zh, en, left, right)
     kinds = dict.fromkeys(item.kind for item in [*left, *right] if item.kind not in BLOCKS)
     for kind in kinds:
         ours = Counter(item.value for item in left if item.kind == kind)
         theirs = Counter(item.value for item in right if item.kind == kind)
         for value in ours - theirs:
-            findings.append(_missing(source, "en", en.line, "zh", kind, value, left))
+            findings.append(_missing("en", en, "zh", kind, value, left))
         for value in theirs - ours:
-            findings.append(_missing(source, "zh", zh.line, "en", kind, value, right))
+            findings.append(_missing("zh", zh, "en", kind, value, right))
     return findings
 
 
-def _missing(source: Source, lacking: str, line: int, other: str, kind: str, value: str, there: list[Item]) -> Finding:
+def _missing(lacking: str, cell: Cell, other: str, kind: str, value: str, there: list[Item]) -> Finding:
     where = next(item.line for item in there if item.kind == kind and item.value == value)
-    return Finding(source.path, line, f"the {lacking} cell lacks the {kind} {value!r} that {other} has at line {where}")
+    return Finding(cell.path, cell.line, f"the {lacking} cell lacks the {kind} {value!r} that {other} has at line {where}")
 
 
-def _block_findings(source: Source, zh: Cell, en: Cell, left: list[Item], right: list[Item]) -> list[Finding]:
+def _block_findings(zh: Cell, en: Cell, left: list[Item], right: list[Item]) -> list[Finding]:
     ours = [item for item in left if item.kind in BLOCKS]
     theirs = [item for item in right if item.kind in BLOCKS]
     for mine, other in zip_longest(ours, theirs):
@@ -62,17 +63,17 @@ def _block_findings(source: Source, zh: Cell, en: Cell, left: list[Item], right:
             message = (
                 f"blocks differ: zh has {shown[0]}, en has {shown[1]} (zh has {len(ours)} blocks, en {len(theirs)})"
             )
-            return [Finding(source.path, line, message)]
+            return [Finding(zh.path, line, message)]
     return []
 
 
-def _chinese_findings(source: Source, cell: Cell) -> list[Finding]:
+def _chinese_findings(cell: Cell) -> list[Finding]:
     """Traps of Chinese text: a 万 after a numeral cannot be compared; in `**词（term）**字` CommonMark closes no bold."""
     findings = []
     for text, _, line in sentences(cell.source, cell.line):
         if match := re.search(r"\d\s?[万亿]", text):
             message = f"{match[0]!r}: write all digits before 万 and 亿, so that both languages can be compared"
-            findings.append(Finding(source.path, line, message))
+            findings.append(Finding(cell.path, line, message))
     for number, text in enumerate(cell.source.splitlines(), cell.line):
         parts = text.split("**")
         for bold, after in zip(parts[1::2], parts[2::2], strict=False):
@@ -80,5 +81,5 @@ def _chinese_findings(source: Source, cell: Cell) -> list[Finding]:
                 message = (
                     f"'{bold}**{after[:1]}' closes no bold before a letter; put the punctuation outside: **词**（term）"
                 )
-                findings.append(Finding(source.path, number, message))
+                findings.append(Finding(cell.path, number, message))
     return findings

@@ -83,5 +83,5 @@ def quiz_findings(source: Source) -> list[Finding]:
             try:
                 quiz(found)
             except ValueError as error:
-                findings.append(Finding(source.path, cell.line + (token.map or [0])[0], str(error)))
+                findings.append(Finding(cell.path, cell.line + (token.map or [0])[0], str(error)))
     return findings

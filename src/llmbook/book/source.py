@@ -45,8 +45,9 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the source. `line` is the file's line number of the first line of `source`."""
+    """A cell of the source. `path` is its file, `line` the number of the file's line where its text begins."""
 
+    path: Path
     id: str
     kind: str
     source: str
@@ -69,7 +70,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Source:
-    """A source file: chapters have a number, other pages (index, notation) have none."""
+    """A chapter (a folder, or a single file), or a page of one file; chapters have a number, other pages (index, notation) have none."""
 
     path: Path
     cells: list[Cell]
@@ -105,8 +106,8 @@ def require_language(lang: str) -> str:
 
 
 def chapter_files() -> list[Path]:
-    """The chapters' source files in order."""
-    return sorted(paths.chapters_dir().glob("[0-9][0-9]-*.md"))
+    """The chapters' folders or files in order."""
+    return sorted(paths.chapters_dir().glob("[0-9][0-9]-*"))
 
 
 def find_chapter(name: str) -> Path:
@@ -119,13 +120,44 @@ def find_chapter(name: str) -> Path:
     raise ValueError(f"no chapter {name!r}; expected one of {', '.join(path.stem for path in files)}")
 
 
-def read(path: Path) -> Source:
-    """Reads a source file.
+def source_files(path: Path) -> list[Path]:
+    """The files of a source in their order: of a chapter's folder `index.md`, then its sections `1-….md`, `2-….md`.
 
     Raises:
-        SourceError: the file is no MyST notebook, a prose cell has no language or an unknown one, a cell of one language has
-            no partner right after it, a code cell has no tag of the book.
+        ValueError: the folder holds other files, or lacks its index.
     """
+    if path.is_file():
+        return [path]
+    sections = sorted(path.glob("[0-9]-*.md"))
+    if {file.name for file in path.iterdir()} != {"index.md", *(file.name for file in sections)}:
+        held = ", ".join(sorted(file.name for file in path.iterdir()))
+        raise ValueError(f"{path} holds {held or 'nothing'}; expected index.md and sections such as 1-origins.md")
+    return [path / "index.md", *sections]
+
+
+def read(path: Path) -> Source:
+    """Reads a source.
+
+    Raises:
+        SourceError: a file is no MyST notebook, a prose cell has no language or an unknown one, a cell of one language has
+            no partner right after it, a code cell has no tag of the book.
+        ValueError: a folder is no chapter.
+    """
+    cells: list[Cell] = []
+    findings: list[Finding] = []
+    seen: Counter[str] = Counter()
+    prefix = path.stem[:2] if path.stem[:2].isdigit() else path.stem
+    for file in source_files(path):
+        of_file = _cells(file, prefix, len(cells), seen)
+        findings += [*_language_findings(of_file), *_code_findings(of_file)]
+        cells += of_file
+    if findings:
+        raise SourceError(findings)
+    return Source(path, cells)
+
+
+def _cells(path: Path, prefix: str, before: int, seen: Counter[str]) -> list[Cell]:
+    """The cells of a file; prose is numbered on from those `before`, code named by its content."""
     from jupytext.myst import (  # takes a second, which the judge need not wait
         MystMetadataParsingError,
         myst_to_notebook,
@@ -137,21 +169,16 @@ def read(path: Path) -> Source:
     except MystMetadataParsingError as error:
         raise SourceError([Finding(path, 1, f"cell metadata cannot be read: {error}")]) from error
     lines = text.splitlines()
-    prefix = path.stem[:2] if path.stem[:2].isdigit() else path.stem
     cells = []
-    seen: Counter[str] = Counter()
-    for index, (raw, start) in enumerate(zip(notebook.cells, notebook.metadata["source_map"], strict=True)):
+    for index, (raw, start) in enumerate(zip(notebook.cells, notebook.metadata["source_map"], strict=True), before):
         first = _first_line(lines, start, raw.source)
         metadata = dict(raw.metadata)
         lang, only = (
             (metadata.pop("lang", None), metadata.pop("only", None)) if raw.cell_type == "markdown" else (None, None)
         )
         number = f"{index:04d}" if raw.cell_type != "code" else _content_id(raw.source, seen)
-        cells.append(Cell(f"{prefix}-{number}", raw.cell_type, raw.source, first, lang, only, metadata))
-    findings = [*_language_findings(path, cells), *_code_findings(path, cells)]
-    if findings:
-        raise SourceError(findings)
-    return Source(path, cells)
+        cells.append(Cell(path, f"{prefix}-{number}", raw.cell_type, raw.source, first, lang, only, metadata))
+    return cells
 
 
 def _content_id(code: str, seen: Counter[str]) -> str:
@@ -166,13 +193,13 @@ def _first_line(lines: list[str], start: int, source: str) -> int:
     return next((number for number, line in enumerate(lines[start:], start + 1) if line == head), start + 1)
 
 
-def _language_findings(path: Path, cells: list[Cell]) -> list[Finding]:
+def _language_findings(cells: list[Cell]) -> list[Finding]:
     findings = []
     waiting: Cell | None = None
     for cell in cells:
         if cell.kind == "markdown" and cell.lang not in LANGUAGES:
             findings.append(
-                Finding(path, cell.line, f'prose cell {cell.id} says "lang": {cell.lang!r}; expected "zh" or "en"')
+                Finding(cell.path, cell.line, f'prose cell {cell.id} says "lang": {cell.lang!r}; expected "zh" or "en"')
             )
         elif cell.kind == "markdown" and cell.only is None and cell.lang == "zh" and waiting is None:
             waiting = cell
@@ -184,35 +211,35 @@ def _language_findings(path: Path, cells: list[Cell]) -> list[Finding]:
             lonely = waiting or cell
             other = "en" if lonely.lang == "zh" else "zh"
             findings.append(
-                Finding(path, lonely.line, f"the {lonely.lang} cell {lonely.id} has no {other} cell beside it")
+                Finding(lonely.path, lonely.line, f"the {lonely.lang} cell {lonely.id} has no {other} cell beside it")
             )
             waiting = cell if cell.lang == "zh" else None
     if waiting is not None:
-        findings.append(Finding(path, waiting.line, f"the zh cell {waiting.id} has no en cell beside it"))
+        findings.append(Finding(waiting.path, waiting.line, f"the zh cell {waiting.id} has no en cell beside it"))
     return findings
 
 
-def _code_findings(path: Path, cells: list[Cell]) -> list[Finding]:
+def _code_findings(cells: list[Cell]) -> list[Finding]:
     findings = []
     for cell in cells:
         if cell.kind != "code":
             continue
         if cell.tag is None:
             findings.append(
-                Finding(path, cell.line, f"code cell {cell.id} has no tag; expected one of {', '.join(TAGS)}")
+                Finding(cell.path, cell.line, f"code cell {cell.id} has no tag; expected one of {', '.join(TAGS)}")
             )
             continue
         figure = cell.metadata.get("figure")
         lacking = [key for key in FIGURE_WORDS if set(figure.get(key, {})) != set(LANGUAGES)] if figure else []
         if figure and (lacking or "name" not in figure):
             message = f"the figure of cell {cell.id} needs a name, and alt and caption in zh and en"
-            findings.append(Finding(path, cell.line, message))
+            findings.append(Finding(cell.path, cell.line, message))
         for number, line in enumerate(cell.source.splitlines(), cell.line):
             if len(line) > CODE_WIDTH:
                 message = f"a code line has {len(line)} characters; at most {CODE_WIDTH} can be read without scrolling"
-                findings.append(Finding(path, number, message))
+                findings.append(Finding(cell.path, number, message))
         length = len(cell.source.splitlines())
         if length > TAGS[cell.tag]:
             message = f"the {cell.tag} cell {cell.id} has {length} lines; at most {TAGS[cell.tag]} are allowed"
-            findings.append(Finding(path, cell.line, message))
+            findings.append(Finding(cell.path, cell.line, message))
     return findings

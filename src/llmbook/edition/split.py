@@ -121,7 +121,7 @@ def _faced(
     try:
         return face(cell.source if text is None else text, where)
     except MarkupError as error:
-        raise SourceError([Finding(source.path, cell.line, str(error))]) from error
+        raise SourceError([Finding(cell.path, cell.line, str(error))]) from error
 
 
 def _markdown(cell: Cell, text: str) -> NotebookNode:
