@@ -107,6 +107,7 @@ class Receipt:
     seconds: float | int
     peak_mb: float | int
     finished: str
+    device: str = "cpu"
 
 
 def read_receipts(path: Path) -> list[Receipt]:

@@ -62,14 +62,21 @@ def evaluate(model, config, *, limit=None):
 '''
 
 
-def toy(folder: Path, source: str = TOY) -> runs.Run:
-    path = folder / "toy.py"
+def toy(folder: Path, source: str = TOY, name: str = "toy") -> runs.Run:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.py"
     path.write_text(source, encoding="utf-8")
     return runs.load_run(path, receipts=folder / "toy.jsonl", work=folder / "work")
 
 
 def made(run: runs.Run, **settings) -> list[Receipt]:
-    return running.run_missing(run, command="llmbook run toy", commit="0" * 40, **settings)
+    return running.run_missing(run, running.Order(command="llmbook run toy", commit="0" * 40, **settings))
+
+
+def repeated(run: runs.Run) -> list[str]:
+    fresh = running.anew(run)
+    running.run_missing(fresh, running.Order(command="llmbook run toy --again", commit="1" * 40))
+    return running.put_in_place(run, fresh)
 
 
 def test_a_receipt_a_seed_with_all_that_it_depends_on(tmp_path: Path):
@@ -131,7 +138,7 @@ def test_the_fingerprint_covers_the_package_and_the_data(tmp_path: Path, monkeyp
 def test_run_again_puts_old_against_new(tmp_path: Path):
     run = toy(tmp_path)
     old = made(run)
-    lines = running.run_again(run, command="llmbook run toy --again", commit="1" * 40)
+    lines = repeated(run)
     new = read_receipts(run.receipts)
     assert {receipt.commit for receipt in new} == {"1" * 40}
     assert [receipt.metrics for receipt in new] == [receipt.metrics for receipt in old]
@@ -153,7 +160,8 @@ def test_killed_at_any_step_it_goes_on_to_the_same_result_bit_for_bit(tmp_path: 
         def slowly(variant, made, total, loss):
             print(variant, made, flush=True)
             time.sleep(0.01)
-        running.run_missing(run, command="llmbook run toy", commit="{"0" * 40}", on_step=slowly)
+        order = running.Order(command="llmbook run toy", commit="{"0" * 40}", on_step=slowly)
+        running.run_missing(run, order)
     """)
     rng = random.Random(time.time_ns())
     kills = 0
@@ -176,7 +184,7 @@ def test_an_interrupted_run_again_drops_what_other_code_made(tmp_path: Path):
     made(run)
     left = run.work.with_name("toy-again.jsonl")
     write_receipts(left, [replace(read_receipts(run.receipts)[0], fingerprint="other code", commit="2" * 40)])
-    running.run_again(run, command="llmbook run toy --again", commit="1" * 40)
+    repeated(run)
     assert {receipt.commit for receipt in read_receipts(run.receipts)} == {"1" * 40}
     assert not left.exists()
 
@@ -208,12 +216,6 @@ def test_new_weights_are_entered_into_the_manifest(tmp_path: Path, monkeypatch: 
     text = manifest.read_text(encoding="utf-8")
     assert text == other + ENTRY.replace('sha256 = "0"\nbytes = 0', f'sha256 = "{sha256}"\nbytes = 12')
     assert receipts[0].weights == {"toy.bin": sha256}
-
-
-def test_runs_that_make_weights_come_first(tmp_path: Path):
-    (tmp_path / "a").mkdir()
-    first, second = toy(tmp_path / "a"), toy(tmp_path, WITH_WEIGHTS)
-    assert runs.in_order([first, second]) == [second, first]
 
 
 @pytest.mark.messages

@@ -46,9 +46,7 @@ def lock_findings(source: Source) -> list[Finding]:
         else:
             changed, line = "both languages are new or changed", zh.line
         advice = f"read both, then `llmbook lock --reviewed {zh.id}`"
-        findings.append(
-            Finding(zh.path, line, f"cells {zh.id} and {en.id}: {changed} since the last review; {advice}")
-        )
+        findings.append(Finding(zh.path, line, f"cells {zh.id} and {en.id}: {changed} since the last review; {advice}"))
     return findings
 
 

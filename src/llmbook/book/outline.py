@@ -91,9 +91,7 @@ def _edition_findings(source: Source, lang: str) -> list[Finding]:
             )
         if label != heading.label:
             findings.append(
-                Finding(
-                    *place, f"{lang} heading {text!r} has the label {label!r}; expected ({heading.label})="
-                )
+                Finding(*place, f"{lang} heading {text!r} has the label {label!r}; expected ({heading.label})=")
             )
         if heading.quote and quote != heading.quote[lang]:
             findings.append(
@@ -104,7 +102,11 @@ def _edition_findings(source: Source, lang: str) -> list[Finding]:
             )
     for heading in wanted[len(found) :]:
         findings.append(
-            Finding(source.cells[-1].path, source.cells[-1].line, f"{lang}: the outline's heading {heading.label} is missing")
+            Finding(
+                source.cells[-1].path,
+                source.cells[-1].line,
+                f"{lang}: the outline's heading {heading.label} is missing",
+            )
         )
     for level, _, text, _, place in found[len(wanted) :]:
         findings.append(Finding(*place, f"{lang} heading {text!r} (level {level}) is not in the outline"))

@@ -26,7 +26,9 @@ def compare(source: Source) -> list[Finding]:
         if cell.lang == "zh":
             findings += _chinese_findings(cell)
         for kind, zh_words, en_words in cell.figure_words:
-            sides = [replace(cell, id=f"{cell.id} ({kind})", kind="markdown", source=words) for words in (zh_words, en_words)]
+            sides = [
+                replace(cell, id=f"{cell.id} ({kind})", kind="markdown", source=words) for words in (zh_words, en_words)
+            ]
             findings += _pair_findings(*sides)
     return findings
 
@@ -47,7 +49,9 @@ def _pair_findings(zh: Cell, en: Cell) -> list[Finding]:
 
 def _missing(lacking: str, cell: Cell, other: str, kind: str, value: str, there: list[Item]) -> Finding:
     where = next(item.line for item in there if item.kind == kind and item.value == value)
-    return Finding(cell.path, cell.line, f"the {lacking} cell lacks the {kind} {value!r} that {other} has at line {where}")
+    return Finding(
+        cell.path, cell.line, f"the {lacking} cell lacks the {kind} {value!r} that {other} has at line {where}"
+    )
 
 
 def _block_findings(zh: Cell, en: Cell, left: list[Item], right: list[Item]) -> list[Finding]:

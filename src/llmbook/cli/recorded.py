@@ -4,11 +4,14 @@ Book: §0
 """
 
 import math
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llmbook import paths
+
+if TYPE_CHECKING:
+    from llmbook.runs.run import Run
 
 
 def run(
@@ -16,39 +19,58 @@ def run(
     every: Annotated[bool, typer.Option("--all", help="all recorded runs")] = False,
     again: Annotated[bool, typer.Option(help="run seeds that have receipts too, and show old against new")] = False,
     renew: Annotated[bool, typer.Option(help="run nothing: approve stale receipts whose probe passes")] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="seeds at a time; by default as many as cores")] = None,
+    device: Annotated[str, typer.Option(help="where to train: cpu, cuda, mps; the receipts name it")] = "cpu",
 ) -> None:
     """Make the missing receipts of recorded runs; killed and started again, it goes on where it was."""
-    from tqdm import tqdm
-
-    from llmbook.runs import probe, running
+    from llmbook.runs import probe
     from llmbook.runs import run as recorded
 
     if not names and not every:
         raise ValueError("name a recorded run, or say --all; `llmbook runs` lists them")
     files = recorded.run_files() if every else [paths.chapters_dir() / "runs" / f"{name}.py" for name in names or []]
-    for one in recorded.in_order(map(recorded.load_run, files)):
-        if renew:
-            if found := probe.check_probe(one):
-                raise ValueError(f"{one.name} is not renewed, its probe differs:\n" + "\n".join(found[:20]))
-            recorded.renew_fingerprint(one)
-            typer.echo(f"{one.name}: the probe passes, the receipts are renewed")
-            continue
-        commit = recorded.clean_commit()
+    wanted = [recorded.load_run(file) for file in files]
+    if not renew:
+        _make(wanted, again=again, jobs=jobs, device=device)
+        return
+    for one in wanted:
+        if found := probe.check_probe(one):
+            raise ValueError(f"{one.name} is not renewed, its probe differs:\n" + "\n".join(found[:20]))
+        recorded.renew_fingerprint(one)
+        typer.echo(f"{one.name}: the probe passes, the receipts are renewed")
+
+
+def _make(wanted: "list[Run]", *, again: bool, jobs: int | None, device: str) -> None:
+    from tqdm import tqdm
+
+    from llmbook.runs import probe, running, together
+    from llmbook.runs import run as recorded
+
+    running.require_device(device)
+    said = "".join([" --again" if again else "", "" if device == "cpu" else f" --device {device}"])
+    order = running.Order(command=f"llmbook run NAME{said}", commit=recorded.clean_commit(), device=device)
+    for one in wanted:
         if again or not one.probe_file.exists():
             probe.store_probe(one)
-        with tqdm(desc=one.name, unit="update", smoothing=0.05) as bar:
+    making = [running.anew(one) for one in wanted] if again else wanted
+    bars: dict[tuple[str, int], tqdm] = {}
 
-            def on_step(variant: str, made: int, total: int, loss: float, bar: tqdm = bar) -> None:
-                bar.total = total
-                bar.set_postfix_str(variant if math.isnan(loss) else f"{variant}, loss {loss:.3f}", refresh=not made)
-                bar.update(made - bar.n)
+    def on_step(name: str, seed: int, variant: str, made: int, total: int, loss: float) -> None:
+        if (name, seed) not in bars:
+            bars[name, seed] = tqdm(desc=f"{name}, seed {seed}", unit="update", smoothing=0.05)
+        bar = bars[name, seed]
+        bar.total = total
+        bar.set_postfix_str(variant if math.isnan(loss) else f"{variant}, loss {loss:.3f}", refresh=not made)
+        bar.update(made - bar.n)
 
-            command = f"llmbook run {one.name}" + (" --again" if again else "")
-            if again:
-                lines = running.run_again(one, command=command, commit=commit, on_step=on_step)
-            else:
-                running.run_missing(one, command=command, commit=commit, on_step=on_step)
-                lines = []
+    try:
+        together.run_together(making, order, jobs=jobs, on_step=on_step)
+    finally:
+        for bar in bars.values():
+            bar.close()
+    for one, fresh in zip(wanted, making, strict=True):
+        lines = running.put_in_place(one, fresh) if again else []
+        running.all_receipts(one)
         typer.echo("\n".join([f"{one.name}: {recorded.state(one)}", *lines]))
 
 

@@ -14,7 +14,6 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -56,11 +55,6 @@ class Run:
 def run_files() -> list[Path]:
     """The sources of all recorded runs."""
     return sorted((paths.chapters_dir() / "runs").glob("*.py"))
-
-
-def in_order(all_runs: Iterable[Run]) -> list[Run]:
-    """Those that make weights first, for others examine them."""
-    return sorted(all_runs, key=lambda run: not hasattr(run.module, "export"))
 
 
 def load_run(path: Path, *, receipts: Path | None = None, work: Path | None = None) -> Run:

@@ -14,7 +14,8 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from typing import Any
 import filelock
 import numpy as np
 import torch
+from torch import nn
 
 from llmbook import paths
 from llmbook.atomic import write_text
@@ -33,31 +35,89 @@ CURVE_POINTS = 100
 OnStep = Callable[[str, int, int, float], None]  # variant, updates made, updates in all, loss
 
 
-def run_missing(run: Run, *, command: str, commit: str, on_step: OnStep | None = None) -> list[Receipt]:
-    """Runs the seeds that have no receipt, one after the other, each receipt written as soon as it is there.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Order:
+    """By what command a run is made, from which commit, on which device, and who is told of each update."""
 
-    One run at a time on a machine: the others wait. Killed at any point and started again, it goes on from the last checkpoint and
-    comes to the same result, bit for bit.
+    command: str
+    commit: str
+    device: str = "cpu"
+    on_step: OnStep | None = None
+
+
+def require_device(device: str) -> None:
+    """Raises ValueError unless torch can compute on this device here."""
+    try:
+        torch.ones(1, device=device).sum().item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"no runs on device {device!r} here: {str(error).splitlines()[0]}") from error
+
+
+def missing_seeds(run: Run) -> list[int]:
+    """The seeds that have no receipt."""
+    made = {receipt.seed for receipt in read_receipts(run.receipts)}
+    return [seed for seed in run.module.SEEDS if seed not in made]
+
+
+def run_missing(run: Run, order: Order) -> list[Receipt]:
+    """Runs the seeds that have no receipt, one after the other; returns the receipts of all."""
+    for seed in missing_seeds(run):
+        run_missing_seed(run, seed, order)
+    return all_receipts(run)
+
+
+def run_missing_seed(run: Run, seed: int, order: Order) -> None:
+    """Runs a seed unless it has a receipt by now, and writes the receipt.
+
+    As many seeds at a time on a machine as it has cores, for each has one thread: the others wait. Killed at any point and started again,
+    it goes on from the last checkpoint and comes to the same result, bit for bit.
     """
-    with filelock.FileLock(run.lock):
-        for seed in run.module.SEEDS:
-            receipts = read_receipts(run.receipts)
-            if seed not in {receipt.seed for receipt in receipts}:
-                receipt = run_seed(run, seed, command=command, commit=commit, on_step=on_step)
-                write_receipts(run.receipts, [*receipts, receipt])
-    shutil.rmtree(run.work, ignore_errors=True)
+    run.work.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(run.work / f"{seed}.lock"):
+        if seed not in missing_seeds(run):
+            return
+        with place(run.lock):
+            receipt = run_seed(run, seed, order)
+        with filelock.FileLock(run.work / "receipts.lock"):
+            write_receipts(run.receipts, [*read_receipts(run.receipts), receipt])
+
+
+def all_receipts(run: Run) -> list[Receipt]:
+    """The receipts; once no seed is missing, what was kept for going on is removed."""
+    if not missing_seeds(run):
+        shutil.rmtree(run.work, ignore_errors=True)
     return read_receipts(run.receipts)
 
 
-def run_again(run: Run, *, command: str, commit: str, on_step: OnStep | None = None) -> list[str]:
-    """Runs every seed once more and puts the new receipts in the old ones' place at the end; returns old against new."""
-    old = read_receipts(run.receipts)
+@contextmanager
+def place(lock: Path, places: int | None = None) -> Iterator[None]:
+    """Waits for one of the machine's places for runs, by default as many as cores, and holds it."""
+    locks = [filelock.FileLock(f"{lock}-{number}") for number in range(places or os.cpu_count() or 1)]
+    while True:
+        for one in locks:
+            try:
+                one.acquire(blocking=False)
+            except filelock.Timeout:
+                continue
+            try:
+                yield
+            finally:
+                one.release()
+            return
+        time.sleep(0.2)
+
+
+def anew(run: Run) -> Run:
+    """The run with another file of receipts, in which those of an interrupted repetition by today's code stay."""
     fresh = dataclasses.replace(run, receipts=run.work.with_name(f"{run.name}-again.jsonl"))
     today = fingerprint(run)
-    write_receipts(
-        fresh.receipts, [r for r in read_receipts(fresh.receipts) if r.fingerprint == today]
-    )  # if interrupted
-    new = run_missing(fresh, command=command, commit=commit, on_step=on_step)
+    write_receipts(fresh.receipts, [r for r in read_receipts(fresh.receipts) if r.fingerprint == today])
+    return fresh
+
+
+def put_in_place(run: Run, fresh: Run) -> list[str]:
+    """Puts the receipts of a repetition into the old ones' place; returns old against new."""
+    old, new = read_receipts(run.receipts), all_receipts(fresh)
     write_receipts(run.receipts, new)
     fresh.receipts.unlink()
     return old_against_new(old, new)
@@ -78,13 +138,13 @@ def means(receipts: list[Receipt]) -> dict[tuple[str, str], float]:
     }
 
 
-def run_seed(run: Run, seed: int, *, command: str, commit: str, on_step: OnStep | None = None) -> Receipt:
+def run_seed(run: Run, seed: int, order: Order) -> Receipt:
     """All variants with one seed."""
     torch.set_num_threads(THREADS)
     of_today = fingerprint(run)
     load = os.getloadavg()[0]
-    folder = run.work / f"{seed}-{of_today[:16]}"  # what was begun with other code is not gone on with
-    done = {name: finished_variant(run, seed, name, folder / slug(name), on_step) for name in run.configs}
+    folder = run.work / f"{seed}-{order.device}-{of_today[:16]}"  # what was begun with other code is not gone on with
+    done = {name: finished_variant(run, seed, name, folder / slug(name), order) for name in run.configs}
     return Receipt(
         run=run.name,
         seed=seed,
@@ -92,11 +152,12 @@ def run_seed(run: Run, seed: int, *, command: str, commit: str, on_step: OnStep 
         metrics={name: result["metrics"] for name, result in done.items()},
         curves={name: result["curve"] for name, result in done.items()},
         fingerprint=of_today,
-        command=command,
-        commit=commit,
+        command=order.command.replace("NAME", run.name),
+        commit=order.commit,
         versions={"python": platform.python_version(), **{name: metadata.version(name) for name in ("torch", "numpy")}},
         cpu=cpu_name(),
         threads=THREADS,
+        device=order.device,
         load=round(load, 2),
         data=data_hashes(run),
         weights=weights_hashes(run.weights) if hasattr(run.module, "export") else {},
@@ -108,25 +169,27 @@ def run_seed(run: Run, seed: int, *, command: str, commit: str, on_step: OnStep 
     )
 
 
-def finished_variant(run: Run, seed: int, name: str, folder: Path, on_step: OnStep | None) -> dict[str, Any]:
+def finished_variant(run: Run, seed: int, name: str, folder: Path, order: Order) -> dict[str, Any]:
     """Metrics, curve and seconds of one variant, from its file if it was finished before an interruption."""
     path, config = folder / "result.json", run.configs[name]
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
     start = time.perf_counter()
     if run.is_measured:
-        if on_step:
-            on_step(name, 0, 1, math.nan)
+        if order.on_step:
+            order.on_step(name, 0, 1, math.nan)
         result = {"metrics": run.module.measure(config, seed), "curve": [], "seconds": 0.0}
     else:
         histories: list[History] = []
-        model = run.module.train(config, seed, fit=recording_fit(folder, name, histories, on_step))
+        model = run.module.train(config, seed, fit=recording_fit(folder, name, histories, order))
         if len(histories) != 1:
             raise ValueError(f"{run.path.name}: train has to call fit once; it called it {len(histories)} times")
         start = time.perf_counter()
+        model.to("cpu")
         if hasattr(run.module, "export"):
             run.module.export(model, config, run.weights)
-            enter_weights(run)
+            with filelock.FileLock(f"{run.lock}-manifest"):
+                enter_weights(run)
         result = {
             "metrics": run.module.evaluate(model, config),
             "curve": curve(histories[0].losses),
@@ -137,21 +200,37 @@ def finished_variant(run: Run, seed: int, name: str, folder: Path, on_step: OnSt
     return result
 
 
-def recording_fit(
-    folder: Path, variant: str, histories: list[History], on_step: OnStep | None
-) -> Callable[..., History]:
-    """`fit` with checkpoints in the folder, that reports each update and keeps its history."""
+def recording_fit(folder: Path, variant: str, histories: list[History], order: Order) -> Callable[..., History]:
+    """`fit` on the device, with checkpoints in the folder, that reports each update and keeps its history."""
 
-    def recording(*args: Any, max_steps: int, **kwargs: Any) -> History:
+    def recording(model: nn.Module, batches: Callable[[int], Any], *, max_steps: int, **kwargs: Any) -> History:
         def report(step: int, loss: float) -> None:
-            if on_step:
-                on_step(variant, step + 1, max_steps, loss)
+            if order.on_step:
+                order.on_step(variant, step + 1, max_steps, loss)
 
         checkpoint = Checkpoints(folder / "checkpoints", every=max(1, max_steps // 10))
-        histories.append(fit(*args, max_steps=max_steps, checkpoint=checkpoint, on_step=report, **kwargs))
+        there = {"max_steps": max_steps, "checkpoint": checkpoint, "on_step": report, **kwargs}
+        histories.append(fit(model.to(order.device), lambda step: moved(batches(step), order.device), **there))
         return histories[-1]
 
     return recording
+
+
+def moved(batch: Any, device: str) -> Any:
+    """A batch with its tensors on a device: a tensor, or a tuple, list, dict or dataclass of them."""
+    if isinstance(batch, torch.Tensor):
+        return batch.to(device)
+    if isinstance(batch, dict):
+        return {name: moved(part, device) for name, part in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(moved(part, device) for part in batch))
+    if isinstance(batch, list | tuple):
+        return type(batch)(moved(part, device) for part in batch)
+    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+        return dataclasses.replace(
+            batch, **{f.name: moved(getattr(batch, f.name), device) for f in dataclasses.fields(batch)}
+        )
+    return batch
 
 
 def curve(losses: tuple[float, ...]) -> list[float]:

@@ -1,0 +1,67 @@
+"""Several recorded runs at a time: one process a seed, as many as the machine has cores.
+
+Book: §0
+"""
+
+import dataclasses
+import multiprocessing
+import os
+import queue
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from llmbook.runs.run import Run, load_run
+from llmbook.runs.running import Order, missing_seeds, run_missing_seed
+
+OnSeedStep = Callable[[str, int, str, int, int, float], None]  # run, seed, variant, updates made, updates in all, loss
+
+
+def run_together(
+    runs: Sequence[Run], order: Order, *, jobs: int | None = None, on_step: OnSeedStep | None = None
+) -> None:
+    """Runs all missing seeds of the runs, `jobs` at a time (by default as many as there are cores).
+
+    Those that make weights come first, for others examine them. Each seed has a process of its own; killed and started again, all go on
+    where they were.
+
+    Raises:
+        Exception: what the first seed that failed raised; the others are made all the same.
+    """
+    makers = [run for run in runs if hasattr(run.module, "export")]
+    for wave in (makers, [run for run in runs if run not in makers]):
+        _run_wave([(run, seed) for run in wave for seed in missing_seeds(run)], order, jobs, on_step)
+
+
+def _run_wave(tasks: list[tuple[Run, int]], order: Order, jobs: int | None, on_step: OnSeedStep | None) -> None:
+    if not tasks:
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Manager() as manager, ProcessPoolExecutor(min(jobs or os.cpu_count() or 1, len(tasks)), spawn) as pool:
+        told = manager.Queue()
+        plain = dataclasses.replace(order, on_step=None)
+        waiting = [pool.submit(_one, run.path, _places(run), seed, plain, told) for run, seed in tasks]
+        while not all(map(Future.done, waiting)) or not told.empty():
+            try:
+                step = told.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            if on_step:
+                on_step(*step)
+        for one in waiting:
+            one.result()
+
+
+def _places(run: Run) -> dict[str, Any]:
+    return {name: getattr(run, name) for name in ("receipts", "weights", "work", "lock")}
+
+
+def _one(path: Path, places: dict[str, Any], seed: int, order: Order, told: Any) -> None:
+    """In a process of its own: one seed of the run of this source."""
+    run = dataclasses.replace(load_run(path), **places)
+
+    def tell(variant: str, made: int, total: int, loss: float) -> None:
+        told.put((run.name, seed, variant, made, total, loss))
+
+    run_missing_seed(run, seed, dataclasses.replace(order, on_step=tell))
