@@ -1,7 +1,7 @@
 # Everything a reader, an instructor or a contributor does, by name. `make help` lists it.
 #
 # Variables: PYTHON (which Python makes .venv; 3.11 or newer), TORCH_INDEX (address of an additional package index, for the
-# small CPU build of torch; see README), S (a section or point), CHAPTER (a chapter's number).
+# small CPU build of torch; see README), S (a section or point), CHAPTER (a chapter's number), T (a file of tests).
 
 SHELL := /bin/sh
 PYTHON ?= python3
@@ -9,6 +9,12 @@ TORCH_INDEX ?=
 PY := .venv/bin/python
 LLMBOOK := .venv/bin/llmbook
 PYTEST := $(PY) -m pytest -q
+HOOK := --jaxtyping-packages=llmbook,beartype.beartype
+OF_CHAPTER := $(if $(CHAPTER),--chapter=$(CHAPTER))
+SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(PYTEST) $(OF_CHAPTER) -n 2 --dist loadfile
+TOGETHER := not messages and not built and not long and not alone
+UNITS := $(TOGETHER) and not slow
+LINT := $(PY) -m ruff check . && $(PY) -m ruff format --check --quiet . && $(PY) -m codespell_lib && $(PY) -m mypy && .venv/bin/lint-imports
 export HF_HUB_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1
 export PYTHONHASHSEED := 0
@@ -55,8 +61,15 @@ fi
 fi
 endef
 
+# $(call stage,name,command): runs a stage of the tests and notes its seconds for the table at the end. That no test hangs on the chapter
+# asked for (pytest's exit code 5) is no failure.
+define stage
+@mkdir -p build/tests; began=$$(date +%s); ( $(2) ); code=$$?; test $$code -eq 0 -o "$$code $(CHAPTER)" = "5 $(or $(CHAPTER),-)" || exit $$code; \
+  printf '%s\t%s\n' "$(1)" $$(( $$(date +%s) - began )) >> build/tests/stages.txt
+endef
+
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test book lab serve section notebooks site expected runs pictures vendor test test-long check-fast clean
+.PHONY: help setup setup-test book lab serve unit watch section notebooks site expected runs pictures vendor test test-long check-fast clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -101,22 +114,33 @@ vendor: setup  ## fetch the vendored data, fonts and scripts again and check the
 	@$(PY) data/vendor.py
 	@$(PY) site/vendor.py
 
-check-fast: setup-test  ## lint, types and unit tests, in about six minutes
-	@$(PY) -m ruff check .
-	@$(PY) -m ruff format --check --quiet .
-	@$(PY) -m codespell_lib
-	@$(PY) -m mypy
-	@.venv/bin/lint-imports
-	@$(PYTEST) --jaxtyping-packages=llmbook,beartype.beartype -m "not messages and not built and not slow and not long" tests
-	@$(PYTEST) -m messages tests
+unit: setup-test  ## run some tests: make unit T=tests/nn/test_norms.py
+	@test -n "$(T)" || { echo "Which? For example: make unit T=tests/nn/test_norms.py" >&2; exit 1; }
+	@$(PYTEST) $(HOOK) -m "not messages" $(T); code=$$?; test $$code -eq 0 -o $$code -eq 5 || exit $$code
+	@$(PYTEST) -m messages $(T); code=$$?; test $$code -eq 0 -o $$code -eq 5 || exit $$code
 
-test: check-fast  ## all tests: lint, units, parity, every notebook, the site
+watch: setup  ## build a section's page again whenever its file is saved: make watch S=2.1
+	@test -n "$(S)" || { echo "Which one? For example: make watch S=2.1" >&2; exit 1; }
+	@$(LLMBOOK) watch "$(S)"
+
+check-fast: setup-test  ## lint, types and unit tests, in about four minutes
+	@rm -rf build/tests
+	$(call stage,lint,$(LINT))
+	$(call stage,messages,$(PYTEST) $(OF_CHAPTER) --junitxml=build/tests/messages.xml -m messages tests)
+	$(call stage,units,$(SIDE_BY_SIDE) $(HOOK) --junitxml=build/tests/units.xml -m "$(UNITS)" tests)
+
+test: setup-test  ## all tests: lint, units, parity, every notebook, the site; CHAPTER=2 keeps to what hangs on that chapter
+	@rm -rf build/tests
 	$(tools)
-	@$(PYTEST) --jaxtyping-packages=llmbook,beartype.beartype -m "slow and not built and not long" tests
+	$(call stage,lint,$(LINT))
+	$(call stage,messages,$(PYTEST) $(OF_CHAPTER) --junitxml=build/tests/messages.xml -m messages tests)
+	$(call stage,units and slow,$(SIDE_BY_SIDE) $(HOOK) --junitxml=build/tests/units.xml -m "$(TOGETHER)" tests)
+	$(call stage,alone,$(PYTEST) $(OF_CHAPTER) $(HOOK) --junitxml=build/tests/alone.xml -m alone tests)
 	@$(LLMBOOK) split
-	@$(PYTEST) --nbval -p llmbook.execution.nbval_keep build/notebooks/zh
-	@$(LLMBOOK) book --strict
-	@$(PYTEST) -m built tests
+	$(call stage,notebooks,$(PYTEST) --nbval -p llmbook.execution.nbval_keep -n 2 --dist loadscope build/notebooks/zh$(if $(CHAPTER),/$(shell printf %02d $(CHAPTER))-*))
+	$(call stage,book,$(LLMBOOK) book --strict)
+	$(call stage,site,$(SIDE_BY_SIDE) --junitxml=build/tests/site.xml -m built tests)
+	@$(PY) tests/stages.py build/tests
 
 test-long: setup-test  ## mutation testing of the exercises, two hundred submissions; about half an hour
 	$(tools)

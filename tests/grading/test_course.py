@@ -305,9 +305,11 @@ def test_feedback_of_one_does_not_hold_up_the_others(graded: Course) -> None:
     assert {became for _, became in problems} == {"none"}
 
 
-def test_a_neighbour_takes_no_points(tmp_path: Path, graded: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.alone
+def test_a_neighbour_takes_no_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Thirty spinning processes of one submission beside another's right answer, where no control group shares out the processor."""
-    released = json.loads((graded.root / "release" / NAME / FILE).read_text(encoding="utf-8"))
+    course = new_course(tmp_path / "course")
+    released = json.loads((course.root / "release" / NAME / FILE).read_text(encoding="utf-8"))
     limits = Limits(cell=30.0, call=4.0, wall=90.0, restarts=1, counted=False)
     patient = replace(limits, wall=28.0)
     spins, honest = made(released, "an"), made(released, "an")
@@ -333,8 +335,10 @@ def test_a_neighbour_takes_no_points(tmp_path: Path, graded: Course, monkeypatch
     assert found["busy"] is False
 
 
-def test_what_ran_out_of_time_on_a_busy_machine_is_not_kept(tmp_path: Path, graded: Course) -> None:
-    released = json.loads((graded.root / "release" / NAME / FILE).read_text(encoding="utf-8"))
+@pytest.mark.alone
+def test_what_ran_out_of_time_on_a_busy_machine_is_not_kept(tmp_path: Path) -> None:
+    course = new_course(tmp_path / "course")
+    released = json.loads((course.root / "release" / NAME / FILE).read_text(encoding="utf-8"))
     limits = Limits(cell=30.0, call=2.0, wall=90.0, restarts=0, counted=False)
     slow = made(released, "an")
     by_id(slow, "parameter-count-answer")["source"] += SLOWLY
