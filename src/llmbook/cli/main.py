@@ -160,6 +160,17 @@ def section(name: str) -> None:
 
 
 @app.command()
+def watch(name: str) -> None:
+    """Build the page of a section (1.2) or point (1.2.3) again when the chapter is saved, running code that changed, until Ctrl-C."""
+    from llmbook.site.watch import saved, watch
+
+    try:
+        watch(name, typer.echo, saved(name))
+    except KeyboardInterrupt:
+        typer.echo("")
+
+
+@app.command()
 def work() -> None:
     """Copy the executed notebooks to work/, where a reader's edits are never overwritten."""
     import shutil
