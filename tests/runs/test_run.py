@@ -69,13 +69,19 @@ def toy(folder: Path, source: str = TOY, name: str = "toy") -> runs.Run:
     return runs.load_run(path, receipts=folder / "toy.jsonl", work=folder / "work")
 
 
+def run_missing(run: runs.Run, order: running.Order) -> list[Receipt]:
+    for seed in running.missing_seeds(run):
+        running.run_missing_seed(run, seed, order)
+    return running.all_receipts(run)
+
+
 def made(run: runs.Run, **settings) -> list[Receipt]:
-    return running.run_missing(run, running.Order(command="llmbook run toy", commit="0" * 40, **settings))
+    return run_missing(run, running.Order(command="llmbook run toy", commit="0" * 40, **settings))
 
 
 def repeated(run: runs.Run) -> list[str]:
     fresh = running.anew(run)
-    running.run_missing(fresh, running.Order(command="llmbook run toy --again", commit="1" * 40))
+    run_missing(fresh, running.Order(command="llmbook run toy --again", commit="1" * 40))
     return running.put_in_place(run, fresh)
 
 
@@ -161,7 +167,8 @@ def test_killed_at_any_step_it_goes_on_to_the_same_result_bit_for_bit(tmp_path: 
             print(variant, made, flush=True)
             time.sleep(0.01)
         order = running.Order(command="llmbook run toy", commit="{"0" * 40}", on_step=slowly)
-        running.run_missing(run, order)
+        for seed in running.missing_seeds(run):
+            running.run_missing_seed(run, seed, order)
     """)
     rng = random.Random(time.time_ns())
     kills = 0

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from llmbook.receipts import read_receipts
+from llmbook.receipts import Receipt, read_receipts
 from llmbook.runs import run as runs
 from llmbook.runs import running, together
 
@@ -43,6 +43,12 @@ def evaluate(model, config, *, limit=None):
 ORDER = running.Order(command="llmbook run NAME", commit="0" * 40)
 
 
+def run_missing(run: runs.Run, order: running.Order) -> list[Receipt]:
+    for seed in running.missing_seeds(run):
+        running.run_missing_seed(run, seed, order)
+    return running.all_receipts(run)
+
+
 def made(folder: Path, name: str, source: str = RUN) -> runs.Run:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.py"
@@ -54,7 +60,7 @@ def test_the_numbers_are_those_of_one_after_the_other_and_weights_come_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = made(tmp_path / "alone", "one")
-    one_by_one = running.run_missing(alone, ORDER)
+    one_by_one = run_missing(alone, ORDER)
     maker = made(
         tmp_path,
         "two",

@@ -14,14 +14,15 @@ from llmbook import paths
 def short_citations() -> dict[str, tuple[str, str]]:
     """key → ("Vaswani et al., 2017", address or "")."""
     entries = parse_file(str(paths.chapters_dir() / "references.bib"), "bibtex").entries
-    return {key: (f"{_authors(entry)}, {entry.fields['year']}", _address(entry)) for key, entry in entries.items()}
+    return {key: (short_citation(entry), _address(entry)) for key, entry in entries.items()}
 
 
-def _authors(entry: Entry) -> str:
-    names = [" ".join(person.prelast_names + person.last_names).strip("{}") for person in entry.persons["author"]]
-    if len(names) > 2:
-        return f"{names[0]} et al."
-    return " & ".join(names)
+def short_citation(entry: Entry) -> str:
+    """As a text cites an entry: "Vaswani et al., 2017", "Xiong & Yang, 2020"."""
+    persons = entry.persons.get("author", [])
+    names = [" ".join(person.prelast_names + person.last_names).strip("{}") for person in persons]
+    who = f"{names[0]} et al." if len(names) > 2 else " & ".join(names)
+    return ", ".join(part for part in (who, entry.fields.get("year", "")) if part)
 
 
 def _address(entry: Entry) -> str:

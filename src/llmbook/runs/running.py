@@ -59,13 +59,6 @@ def missing_seeds(run: Run) -> list[int]:
     return [seed for seed in run.module.SEEDS if seed not in made]
 
 
-def run_missing(run: Run, order: Order) -> list[Receipt]:
-    """Runs the seeds that have no receipt, one after the other; returns the receipts of all."""
-    for seed in missing_seeds(run):
-        run_missing_seed(run, seed, order)
-    return all_receipts(run)
-
-
 def run_missing_seed(run: Run, seed: int, order: Order) -> None:
     """Runs a seed unless it has a receipt by now, and writes the receipt.
 

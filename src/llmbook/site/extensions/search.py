@@ -24,6 +24,8 @@ from sphinx.application import Sphinx
 from sphinx.builders.html import StandaloneHTMLBuilder
 from sphinx.config import Config
 
+from llmbook.book.bibliography import short_citation
+
 RECORDS = "search-records.js"
 LEFTOVERS = ("searchindex.js", "_static/searchtools.js", "_static/language_data.js", "_static/*-stemmer.js")
 SCRIPTS = re.compile(r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"[^>]*></script>')
@@ -110,15 +112,8 @@ def _references(app: Sphinx, docname: str, trail: list[str]) -> Iterator[Record]
         if citation.bibliography_key.docname == docname:
             url = f"{app.builder.get_target_uri(docname)}#{citation.citation_id}"
             text = re.sub(r"<newblock>|URL: \S+", " ", str(citation.formatted_entry.text))
-            title = _authors(citation.entry) or citation.key
+            title = short_citation(citation.entry) or citation.key
             yield {"url": url, "title": title, "trail": trail, "text": " ".join(text.split()), "kind": "reference"}
-
-
-def _authors(entry: Any) -> str:
-    """As the text cites them: Vaswani et al., 2017."""
-    names = [" ".join(person.last_names).strip("{}") for person in entry.persons.get("author", [])]
-    who = f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
-    return ", ".join(part for part in (who, entry.fields.get("year", "")) if part)
 
 
 def _record(url: str, title: str, trail: list[str], own: list[nodes.Node]) -> Record:
