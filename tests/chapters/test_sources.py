@@ -4,6 +4,7 @@ import ast
 import builtins
 import re
 import symtable
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,14 @@ def test_every_vendored_file_of_data_is_in_the_manifest():
     there = {path.relative_to(paths.data_dir()).as_posix() for path in paths.data_dir().rglob("*") if path.is_file()}
     there = {name for name in there if not name.startswith("runs/")}  # receipts
     assert {name for name in there if not name.endswith((".py", ".toml", ".md", ".pyc"))} == listed
+
+
+def test_the_drawing_of_the_layers_is_that_of_the_contract():
+    contract = tomllib.loads((paths.root() / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = [layer for layer in contract["contracts"][0]["layers"] if "(" not in layer or "|" in layer]
+    layers = [re.sub(r" ?\(\w+\) ?\|? ?| ?\| ?\(\w+\)", "", layer) for layer in layers]
+    text = (paths.root() / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    drawn = re.search(r"```text\n(.*?)```", text, re.DOTALL)
+    assert drawn is not None
+    names = [re.split(r" {3,}", line)[0].strip() for line in drawn[1].splitlines()]
+    assert names == layers

@@ -546,6 +546,12 @@ def test_mistakes_of_an_instructor_are_told(tmp_path: Path, graded: Course) -> N
         Course(tmp_path)
     with pytest.raises(ValueError, match="is not empty; a course is made in a new folder"):
         courses.init(graded.root, "again")
+    old = courses.init(tmp_path / "old", "x").root / "nbgrader_config.py"
+    old.write_text("from llmbook.course.judged import configure\n")
+    with pytest.raises(
+        ValueError, match=r"let its nbgrader_config.py say `from llmbook\.grading\.nbgrader_steps import configure`"
+    ):
+        Course(old.parent)
     empty = courses.init(tmp_path / "empty", "x")
     with pytest.raises(ValueError, match="chapter-01 is not released"):
         courses.collect(empty, NAME, tmp_path)

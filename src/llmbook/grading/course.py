@@ -41,6 +41,11 @@ class Course:
         self.root = root.resolve()
         if not (self.root / "nbgrader_config.py").is_file():
             raise ValueError(f"{root} is no course: it has no nbgrader_config.py; `llmbook course init` makes one")
+        if "llmbook.course.judged" in (self.root / "nbgrader_config.py").read_text(encoding="utf-8"):
+            raise ValueError(
+                f"{root} was made by an earlier version: let its nbgrader_config.py say "
+                "`from llmbook.grading.nbgrader_steps import configure`"
+            )
         app = NbGrader()
         app.load_cwd_config = False
         app.config_dir = str(self.root)
