@@ -7,7 +7,7 @@ from llmbook.training.activation_memory import (
 )
 from llmbook.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from llmbook.training.loop import Checkpoints, History, fit
-from llmbook.training.losses import cross_entropy, teacher_forced
+from llmbook.training.losses import MeanLoss, cross_entropy, teacher_forced, token_loss
 from llmbook.training.parameter_memory import ParameterMemory, num_parameters, parameter_memory
 from llmbook.training.saved_tensors import SavedTensors, saved_tensors
 from llmbook.training.schedules import inverse_sqrt, warmup_cosine
@@ -17,6 +17,7 @@ __all__ = [
     "Checkpoint",
     "Checkpoints",
     "History",
+    "MeanLoss",
     "ParameterMemory",
     "SavedTensors",
     "activation_memory",
@@ -30,5 +31,6 @@ __all__ = [
     "save_checkpoint",
     "saved_tensors",
     "teacher_forced",
+    "token_loss",
     "warmup_cosine",
 ]

@@ -1,7 +1,12 @@
 """Cross-entropy of the next token, with label smoothing; and of a model with encoder and decoder that is given the right prefix.
 
+A mean alone can't be put together with another: of one token with loss 4 and three tokens with mean 1 the mean is 1.75, and not
+2.5. So what `fit` is to accumulate over several batches says over how many tokens it was taken, as a `MeanLoss`.
+
 Book: §1.2.1
 """
+
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -10,6 +15,14 @@ from torch import Tensor, nn
 from llmbook.data import Batch
 
 IGNORED = -100
+
+
+@dataclass(frozen=True)
+class MeanLoss:
+    """A mean loss, to be differentiated, and how many things it is the mean of: real tokens, as a rule."""
+
+    mean: Float[Tensor, ""]
+    count: int
 
 
 def cross_entropy(
@@ -52,15 +65,25 @@ def cross_entropy(
     return losses[real].mean()
 
 
-def teacher_forced(model: nn.Module, batch: Batch, *, label_smoothing: float | int = 0.0) -> Float[Tensor, ""]:
+def token_loss(
+    logits: Float[Tensor, "*batch vocab"], targets: Int[Tensor, "*batch"], *, label_smoothing: float | int = 0.0
+) -> MeanLoss:
+    """`cross_entropy`, together with the number of real tokens: Σ counts · means / Σ counts is the mean over several batches."""
+    return MeanLoss(
+        mean=cross_entropy(logits, targets, label_smoothing=label_smoothing),
+        count=int((targets != IGNORED).sum()),
+    )
+
+
+def teacher_forced(model: nn.Module, batch: Batch, *, label_smoothing: float | int = 0.0) -> MeanLoss:
     """The mean cross-entropy of each target token, given the source and the right tokens before it.
 
     Whatever the model would have written, the next step gets the right prefix (Williams and Zipser 1989), so that all
     steps are computed at once.
 
     Returns:
-        The loss in nats a token.
+        The loss in nats a token, and the number of real target tokens.
     """
     masks = {"source_mask": batch.source_mask, "target_mask": batch.target_mask}
     logits = model(batch.source_ids, batch.target_ids, **masks)
-    return cross_entropy(logits, batch.targets, label_smoothing=label_smoothing)
+    return token_loss(logits, batch.targets, label_smoothing=label_smoothing)
