@@ -12,9 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from llmbook.data import Batch
-
-IGNORED = -100
+from llmbook.data import IGNORED, Batch
 
 
 @dataclass(frozen=True)
