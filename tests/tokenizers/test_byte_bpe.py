@@ -2,16 +2,15 @@
 
 import json
 from collections import Counter
-from itertools import pairwise
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmbook.tokenizers import ByteBPE
-from llmbook.tokenizers.byte_bpe import BYTES, apply_merges, learn_merges, merge_pair
-from llmbook.tokenizers.byte_level import pre_tokens
+from llmbook.tokenizers import ByteBPE, encode_bpe, train_bpe
+from llmbook.tokenizers.fast_bpe import BYTES, apply_merges, learn_merges
+from llmbook.tokenizers.plain_bpe import merge_pair
 
 SENNRICH = ["low"] * 5 + ["lower"] * 2 + ["widest"] * 3 + ["newest"] * 6
 CORPUS = ["你好，世界！你好吗？", "Hello, hello world: it's the world's 2nd.", "naïve café, 123 123 1234\n\n  naïve"]
@@ -20,28 +19,6 @@ texts_of_few = st.lists(st.text(alphabet="aab 中é", max_size=12), max_size=6)
 
 def pairs(*merges):
     return tuple(tuple(token.encode() for token in merge.split()) for merge in merges)
-
-
-def naive_merges(texts, num_merges):
-    """The definition: count anew for every merge."""
-    words = [[bytes([value]) for value in piece.encode()] for text in texts for piece in pre_tokens(text)]
-    merges = []
-    while len(merges) < num_merges:
-        counts = Counter(pair for word in words for pair in pairwise(word))
-        if not counts:
-            break
-        best = max(counts, key=lambda pair: (counts[pair], pair))
-        merges.append(best)
-        words = [merge_pair(word, best) for word in words]
-    return tuple(merges)
-
-
-def naive_encode(piece, merges):
-    """The definition: every merge, in the order of learning, over the whole word."""
-    tokens = [bytes([value]) for value in piece.encode()]
-    for pair in merges:
-        tokens = merge_pair(tokens, pair)
-    return tokens
 
 
 def test_the_example_of_sennrich_et_al():
@@ -97,20 +74,19 @@ def test_repeats_are_merged_from_the_left():
 @settings(derandomize=True, deadline=None)
 def test_merges_are_those_of_the_definition(texts, num_merges):
     tokenizer = ByteBPE.train(texts, 256 + num_merges)
-    assert tokenizer.merges == naive_merges(texts, num_merges)
+    assert tokenizer.merges == tuple(train_bpe(texts, num_merges))
     assert tokenizer.vocab_size == 256 + len(tokenizer.merges)
 
 
 def test_merges_of_a_real_text_are_those_of_the_definition():
-    assert ByteBPE.train(CORPUS * 2, 380).merges == naive_merges(CORPUS * 2, 124)
+    assert ByteBPE.train(CORPUS * 2, 380).merges == tuple(train_bpe(CORPUS * 2, 124))
 
 
 @given(texts_of_few, st.text(alphabet="aab 中é", max_size=30))
 @settings(derandomize=True, deadline=None)
 def test_encoding_is_every_merge_in_turn(texts, text):
     tokenizer = ByteBPE.train(texts, 300)
-    expected = [token for piece in pre_tokens(text) for token in naive_encode(piece, tokenizer.merges)]
-    assert tokenizer.tokens(tokenizer.encode(text)) == expected
+    assert tokenizer.tokens(tokenizer.encode(text)) == encode_bpe(text, tokenizer.merges)
 
 
 @given(st.text())
