@@ -36,7 +36,7 @@ def corpus_bleu(
     *,
     tokenize: str = "13a",
     smoothing: str = "exp",
-    smoothing_value: float | int | None = None,
+    smoothing_value: float | None = None,
 ) -> BLEU:
     """BLEU = 100 · BP · exp(¼ Σₙ log pₙ) over n = 1 … 4, with BP = min(1, exp(1 − r/c)).
 
@@ -93,7 +93,7 @@ def bleu_statistics(
 
 
 def bleu_from_statistics(
-    summed: Int[np.ndarray, "10"], *, smoothing: str = "exp", smoothing_value: float | int | None = None
+    summed: Int[np.ndarray, "10"], *, smoothing: str = "exp", smoothing_value: float | None = None
 ) -> BLEU:
     """The score from the sum of `bleu_statistics` over sentences.
 
@@ -122,7 +122,7 @@ def count_ngrams(symbols: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
 
 
 def smoothed_precisions(
-    matches: Sequence[int], totals: Sequence[int], smoothing: str, value: float | int | None
+    matches: Sequence[int], totals: Sequence[int], smoothing: str, value: float | None
 ) -> list[float]:
     """matchesₙ / totalsₙ, smoothed as `corpus_bleu` says; 0 where there is no n-gram, and everywhere if nothing matches."""
     precisions, missed = [], 0
@@ -145,7 +145,7 @@ def brevity_penalty(hypothesis_length: int, reference_length: int) -> float:
     return math.exp(1 - reference_length / hypothesis_length) if hypothesis_length else 0.0
 
 
-def require_smoothing(smoothing: str, value: float | int | None) -> None:
+def require_smoothing(smoothing: str, value: float | None) -> None:
     """Raises ValueError unless the smoothing is known and its value, where given, finite and not negative."""
     if smoothing not in SMOOTHING_VALUES:
         raise ValueError(f"smoothing is {smoothing!r}; expected one of {', '.join(SMOOTHING_VALUES)}")

@@ -19,7 +19,7 @@ def corpus_chrf(
     *,
     char_order: int = 6,
     word_order: int = 0,
-    beta: float | int = 2,
+    beta: float = 2,
 ) -> float:
     """chrF = 100 · (1 + β²) P R / (β² P + R), with P and R the means of precision and recall over the orders n.
 
@@ -58,7 +58,7 @@ def corpus_chrf(
     return 100 * f_score(summed, beta)
 
 
-def f_score(counts: Counts, beta: float | int) -> float:
+def f_score(counts: Counts, beta: float) -> float:
     """(1 + β²) P R / (β² P + R) of the counts of each order (hypothesis, reference, both)."""
     possible = [(h, r, both) for h, r, both in counts if h and r]
     if not any(both for _, _, both in possible):

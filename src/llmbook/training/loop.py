@@ -47,7 +47,7 @@ def fit(
     optimizer: torch.optim.Optimizer,
     schedule: Callable[[int], float] | None = None,
     max_steps: int,
-    clip: float | int | None = None,
+    clip: float | None = None,
     accumulate: int = 1,
     autocast: torch.dtype | None = None,
     on_step: Callable[[int, float], None] | None = None,
@@ -180,7 +180,7 @@ def with_count(loss: Tensor | MeanLoss) -> MeanLoss:
     return loss
 
 
-def require_settings(max_steps: int, accumulate: int, clip: float | int | None) -> None:
+def require_settings(max_steps: int, accumulate: int, clip: float | None) -> None:
     """Raises ValueError unless at least one update of at least one batch is asked for, and a positive bound."""
     if max_steps < 1 or accumulate < 1 or (clip is not None and clip <= 0):
         raise ValueError(

@@ -24,7 +24,7 @@ class MeanLoss:
 
 
 def cross_entropy(
-    logits: Float[Tensor, "*batch vocab"], targets: Int[Tensor, "*batch"], *, label_smoothing: float | int = 0.0
+    logits: Float[Tensor, "*batch vocab"], targets: Int[Tensor, "*batch"], *, label_smoothing: float = 0.0
 ) -> Float[Tensor, ""]:
     """Mean over the real tokens of −(1 − ε) log p[target] − ε/V Σᵥ log p[v], where log p = logits − log Σᵥ exp(logits[v]).
 
@@ -64,7 +64,7 @@ def cross_entropy(
 
 
 def token_loss(
-    logits: Float[Tensor, "*batch vocab"], targets: Int[Tensor, "*batch"], *, label_smoothing: float | int = 0.0
+    logits: Float[Tensor, "*batch vocab"], targets: Int[Tensor, "*batch"], *, label_smoothing: float = 0.0
 ) -> MeanLoss:
     """`cross_entropy`, together with the number of real tokens: Σ counts · means / Σ counts is the mean over several batches."""
     return MeanLoss(
@@ -73,7 +73,7 @@ def token_loss(
     )
 
 
-def teacher_forced(model: nn.Module, batch: Batch, *, label_smoothing: float | int = 0.0) -> MeanLoss:
+def teacher_forced(model: nn.Module, batch: Batch, *, label_smoothing: float = 0.0) -> MeanLoss:
     """The mean cross-entropy of each target token, given the source and the right tokens before it.
 
     Whatever the model would have written, the next step gets the right prefix (Williams and Zipser 1989), so that all
