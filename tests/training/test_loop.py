@@ -83,6 +83,18 @@ def test_clipping_binds_only_above_its_bound_and_the_norm_is_recorded_before():
     assert history.grad_norms == (1.0, 2.0, 3.0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_in_half_precision_the_norm_is_a_single_one_and_does_not_overflow(dtype):
+    model = nn.Linear(4, 1, bias=False).to(dtype)
+    nn.init.zeros_(model.weight)
+    rows = torch.full((1, 4), 60_000.0, dtype=dtype)  # float16 ends at 65,504
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    history = fit(model, lambda _: rows, loss=lambda m, x: m(x).sum(), optimizer=optimizer, max_steps=1, clip=1, seed=0)
+    assert history.grad_norms == (2 * rows[0, 0].item(),)
+    assert model.weight.tolist() == [[-0.5] * 4]
+    assert model.weight.dtype == dtype
+
+
 def test_accumulation_takes_the_mean_over_consecutive_batches():
     model = Scalar()
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)

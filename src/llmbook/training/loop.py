@@ -99,7 +99,7 @@ def fit(
         first = step * accumulate
         parts = (batches(number) for number in range(first, first + accumulate))
         value = accumulate_gradients(model, parts, loss=loss, autocast=autocast)
-        norm = nn.utils.get_total_norm(gradients(model))
+        norm = gradient_norm(model)
         if clip is not None:
             nn.utils.clip_grads_with_norm_(model.parameters(), clip, norm)
         optimizer.step()
@@ -146,6 +146,11 @@ def accumulate_gradients(
     for gradient in gradients(model):
         gradient.div_(total_weight)
     return total / total_weight
+
+
+def gradient_norm(model: nn.Module) -> Tensor:
+    """‖g‖ of all parameters together, in float32 where they have half precision: float16 would end at 65,504."""
+    return nn.utils.get_total_norm([g.to(torch.promote_types(g.dtype, torch.float32)) for g in gradients(model)])
 
 
 def gradients(model: nn.Module) -> list[Tensor]:
