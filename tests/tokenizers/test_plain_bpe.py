@@ -1,4 +1,4 @@
-"""The definition by hand. That `ByteBPE` gives the same is in test_byte_bpe.py."""
+"""The definition by hand. That `ByteBPE` gives the same is in test_fast_bpe.py."""
 
 import pytest
 from hypothesis import given, settings

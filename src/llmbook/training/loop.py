@@ -175,8 +175,8 @@ def with_count(loss: Tensor | MeanLoss) -> MeanLoss:
     Raises:
         ValueError: it is neither, or the mean of nothing.
     """
-    if isinstance(loss, Tensor):
-        loss = MeanLoss(loss.reshape(()), 1) if loss.numel() == 1 else loss
+    if isinstance(loss, Tensor) and loss.numel() == 1:
+        loss = MeanLoss(loss.reshape(()), 1)
     if not isinstance(loss, MeanLoss):
         found = f"of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"that is a {type(loss).__name__}"
         raise ValueError(f"loss(model, batch) gave a loss {found}; expected a scalar tensor or a MeanLoss")
