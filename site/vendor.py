@@ -8,11 +8,12 @@ import base64
 import hashlib
 import json
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
 from pathlib import Path, PurePosixPath
+
+from llmbook.data.fetch import download_command, run
 
 SITE = Path(__file__).resolve().parent
 
@@ -21,8 +22,7 @@ def fetch(name: str, version: str, folder: Path) -> Path:
     """The package's archive in `folder`, fetched by npm if it isn't there."""
     archive = folder / f"{name.removeprefix('@').replace('/', '-')}-{version}.tgz"
     if not archive.exists():
-        command = ["npm", "pack", f"{name}@{version}", "--pack-destination", str(folder), "--silent"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        run(download_command({"package": name, "version": version, "registry": "npm", "file": archive.name}), folder)
     return archive
 
 

@@ -124,8 +124,8 @@ def evaluate(model: Transformer, config: Config, *, limit: int | None = None) ->
     pairs = parts.test[:limit]
     own = pinyin_accuracy(transcribe(model, pairs, characters, syllables), pairs, polyphones=polyphones(parts.train))
     return {
-        "loss": teacher_forced(model, collate(pairs, characters, syllables)).item(),
-        "training_loss": teacher_forced(model, collate(parts.train[:540], characters, syllables)).item(),
+        "loss": teacher_forced(model, collate(pairs, characters, syllables)).mean.item(),
+        "training_loss": teacher_forced(model, collate(parts.train[:540], characters, syllables)).mean.item(),
         "syllables": own.syllables,
         "polyphones": own.polyphones,
         "sentences": own.sentences,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from llmbook.data import Batch, PinyinPair, align, batches, collate, pinyin_pairs, polyphones
+from llmbook.data import IGNORED, Batch, PinyinPair, align, batches, collate, pinyin_pairs, polyphones
 from llmbook.evaluation import pinyin_accuracy, transcribe
 from llmbook.generation import generate
 from llmbook.models import Transformer, TransformerConfig
@@ -108,7 +108,7 @@ def scores(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     characters = batch.source_ids + SYLLABLES.vocab_size
     if not model.is_causal:
         length = characters.shape[1]
-        targets = batch.targets[:, :length].masked_fill(~batch.source_mask, -100)
+        targets = batch.targets[:, :length].masked_fill(~batch.source_mask, IGNORED)
         return model(characters, token_mask=batch.source_mask), targets
     joined, real = (torch.cat(two, dim=1) for two in (
         (characters, batch.target_ids), (batch.source_mask, batch.target_mask)))  # fmt: skip

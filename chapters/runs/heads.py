@@ -79,7 +79,7 @@ def evaluate(model: Transformer, config: Config, *, limit: int | None = None) ->
     written = transcribe(model, pairs, characters, syllables)
     own, given = (pinyin_accuracy(text, pairs, polyphones=ambiguous) for text in (written, forced))
     return {
-        "loss": teacher_forced(model, batch).item(),
+        "loss": teacher_forced(model, batch).mean.item(),
         "syllables": own.syllables,
         "polyphones": own.polyphones,
         "sentences": own.sentences,

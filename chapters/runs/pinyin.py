@@ -74,7 +74,7 @@ def evaluate(transcriber: Transcriber, config: Config, *, limit: int | None = No
     written = transcribe(model, pairs, characters, syllables)
     right = pinyin_accuracy(written, pairs, polyphones=polyphones(parts.train))
     return {
-        "loss": teacher_forced(model, collate(pairs, characters, syllables)).item(),
+        "loss": teacher_forced(model, collate(pairs, characters, syllables)).mean.item(),
         "syllables": right.syllables,
         "polyphones": right.polyphones,
         "sentences": right.sentences,

@@ -121,9 +121,8 @@ def evaluate(model: nn.Module, config: Config, *, limit: int | None = None) -> d
             return 0.0, 0.0, 0.0
         bleu = corpus_bleu([texts[row] for row in rows], [right[row] for row in rows])
         parts = [rows[start : start + 32] for start in range(0, len(rows), 32)]
-        losses = [teacher_forced(model, collate_ids([test[row] for row in part], tokenizer)).item() for part in parts]
-        weights = [sum(len(test[row][1]) + 1 for row in part) for part in parts]
-        loss = sum(map(float.__mul__, losses, map(float, weights))) / sum(weights)
+        losses = [teacher_forced(model, collate_ids([test[row] for row in part], tokenizer)) for part in parts]
+        loss = sum(part.count * part.mean.item() for part in losses) / sum(part.count for part in losses)
         return bleu.score, loss, bleu.hypothesis_length / bleu.reference_length
 
     by_length = [

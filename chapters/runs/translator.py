@@ -90,7 +90,7 @@ def evaluate(translator: Translator, config: Config, *, limit: int | None = None
     batch = collate_ids(short, translator.tokenizer)
     written, right = translator.translate([pair.zh for pair in pairs]), [[pair.en] for pair in pairs]
     return {
-        "loss": teacher_forced(translator.model, batch).item(),
+        "loss": teacher_forced(translator.model, batch).mean.item(),
         "bleu": corpus_bleu(written, right).score,
         "chrf": corpus_chrf(written, right),
         "parameters": sum(parameter.numel() for parameter in translator.model.parameters()),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from vendoring.packages import fetched
+from llmbook.data.fetch import downloaded
 from vendoring.tables import compressed
 
 PICTURES = {
@@ -77,8 +77,10 @@ def plain(code: str) -> str:
 
 def made(folder: Path) -> dict[str, bytes]:
     """The sheet, the table and the two licences."""
-    listed, picture, art = members(fetched(PICTURES, folder), "emoji.json", f"img/google/sheets/{SIZE}.png", "LICENSE")
-    zh, en, words = members(fetched(LABELS, folder), "zh/data.json", "en/data.json", "LICENSE")
+    listed, picture, art = members(
+        downloaded(PICTURES, folder), "emoji.json", f"img/google/sheets/{SIZE}.png", "LICENSE"
+    )
+    zh, en, words = members(downloaded(LABELS, folder), "zh/data.json", "en/data.json", "LICENSE")
     emoji = chosen(json.loads(listed))
     texts = [
         f"==== {name} ====\n\n{text.decode().strip()}\n"

@@ -4,7 +4,7 @@ import json
 import zipfile
 from pathlib import Path
 
-from vendoring.packages import fetched
+from llmbook.data.fetch import downloaded
 from vendoring.tables import compressed
 
 SOURCE = {
@@ -27,7 +27,7 @@ def sentences(wheel: Path) -> list[dict[str, str | int]]:
 
 def made(folder: Path) -> dict[str, bytes]:
     """The table."""
-    return {TABLE: compressed(sentences(fetched(SOURCE, folder)))}
+    return {TABLE: compressed(sentences(downloaded(SOURCE, folder)))}
 
 
 FILES = [(TABLE, SOURCE, "CC-BY-SA-4.0", "4,354 Chinese sentences with pinyin and English; see LICENSE.md beside it")]

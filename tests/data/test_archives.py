@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from llmbook.data.archives import check_path, data_of_deb, unpack
+from llmbook.data.archives import data_of_deb, require_plain_path, unpack
 
 FILES = {"package/data/词.txt": "书".encode(), "package/more.bin": bytes(range(256)) * 40, "package/code.py": b"1 / 0"}
 KINDS = ["a.zip", "a.whl", "a.tgz", "a.tar.gz", "a.deb"]
@@ -85,7 +85,7 @@ def test_other_members_that_lead_out_are_not_looked_at(tmp_path, kind):
 )
 def test_a_path_that_leads_out_is_refused(tmp_path, path):
     with pytest.raises(ValueError, match="expected a p"):
-        check_path(path)
+        require_plain_path(path)
     with pytest.raises(ValueError, match="expected a p"):
         unpack(make(tmp_path, "a.tgz", {path or "x": b"x"}), [path], tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -93,7 +93,7 @@ def test_a_path_that_leads_out_is_refused(tmp_path, path):
 
 def test_plain_paths_pass():
     for path in ("a", "a/b.txt", "..a/b..", "a b/书", "a@1/b-c+d"):
-        assert check_path(path) is None
+        assert require_plain_path(path) is None
 
 
 @pytest.mark.messages

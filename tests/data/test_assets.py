@@ -13,6 +13,7 @@ ATTRIBUTIONS = {
 }
 SCRIPTS = (
     "__init__",
+    "debian",
     "emoji",
     "hsk",
     "interface",
@@ -20,7 +21,6 @@ SCRIPTS = (
     "manifest",
     "moby_dick",
     "noto",
-    "packages",
     "poetry",
     "tables",
 )

@@ -15,7 +15,7 @@ import pytest
 
 from llmbook import paths
 from llmbook.data import fetched
-from llmbook.data.fetch import FIELDS, RECORD, described, download_command, run
+from llmbook.data.fetch import FIELDS, RECORD, described, download_command, downloaded, run
 
 fetch = import_module("llmbook.data.fetch")
 
@@ -289,6 +289,28 @@ def test_the_ordinary_client_is_asked(changes, start, end):
     command = download_command(entry(**changes))
     assert command[: len(start)] == start
     assert command[-1] == end
+
+
+def test_a_package_alone_is_downloaded_once_and_checked(tmp_path):
+    def client(command, folder):
+        calls.append(command[-1])
+        (folder / "toy-1.0.tgz").write_bytes(b"content")
+
+    calls, messages = [], []
+    source = {"package": "toy", "version": "1.0", "registry": "npm", "file": "toy-1.0.tgz"}
+    source["sha256"] = hashlib.sha256(b"content").hexdigest()
+    for _ in range(2):
+        assert downloaded(source, tmp_path, client=client, on_progress=messages.append) == tmp_path / "toy-1.0.tgz"
+    assert calls == ["toy@1.0"]
+    assert [message.split()[0] for message in messages] == ["downloading", "checking", "checking"]
+
+
+@pytest.mark.messages
+def test_a_package_alone_that_is_not_the_recorded_one_is_refused(tmp_path):
+    (tmp_path / "toy-1.0.tgz").write_bytes(b"other")
+    source = {"package": "toy", "version": "1.0", "registry": "npm", "file": "toy-1.0.tgz", "sha256": 64 * "0"}
+    with pytest.raises(ValueError, match=r"expected sha256 0{64} and 5 bytes, found [0-9a-f]{64} and 5 bytes"):
+        downloaded(source, tmp_path)
 
 
 def test_an_npm_package_with_a_scope_has_one_folder(book):

@@ -22,7 +22,9 @@ SPEC.loader.exec_module(vendor)
 help_, interface, poetry, emoji, manifest = (
     vendor.libreoffice_help, vendor.interface, vendor.poetry, vendor.emoji, vendor.manifest
 )  # fmt: skip
-from vendoring import packages, tables  # noqa: E402  (vendor.py put its folder on the path)
+from vendoring import tables  # noqa: E402  (vendor.py put its folder on the path)
+
+from llmbook.data.fetch import download_command, downloaded  # noqa: E402
 
 
 def blocks(html):
@@ -107,7 +109,7 @@ def test_the_same_rows_give_the_vendored_bytes():
 def test_a_wrong_package_is_refused(tmp_path):
     (tmp_path / help_.ENGLISH["file"]).write_bytes(b"no package")
     with pytest.raises(ValueError, match=r"libreoffice-help-en-us.*expected sha256 8faa8.*, found"):
-        packages.fetched(help_.ENGLISH, tmp_path)
+        downloaded(help_.ENGLISH, tmp_path)
 
 
 def mo(entries):
@@ -277,21 +279,14 @@ def test_weights_of_an_unknown_run_are_refused(copied):
         vendor.main(["--manifest"])
 
 
-def test_a_package_is_asked_of_its_own_registry(tmp_path, monkeypatch):
-    asked = []
-
-    def run(command, *, cwd, **_kwargs):
-        asked.append(command)
-        (cwd / "file").write_bytes(b"content")
-
-    monkeypatch.setattr(subprocess, "run", run)
-    for registry in ("PyPI", "npm", "Debian"):
-        source = {"package": "name", "version": "1", "registry": registry, "file": "file"}
-        packages.fetched({**source, "sha256": hashlib.sha256(b"content").hexdigest()}, tmp_path)
-        (tmp_path / "file").unlink()
-    assert [command[-1] for command in asked] == ["name==1", "name@1", "name=1"]
-    assert ["download" in asked[0], "--ignore-scripts" in asked[1], asked[2][:2]] == [
-        True,
-        True,
-        ["apt-get", "download"],
+def test_every_source_has_a_client_and_all_that_is_checked():
+    sources = [
+        source
+        for module in vendor.SOURCES
+        for _, origin, _, _ in module.FILES
+        for source in (origin if isinstance(origin, list) else [origin])
     ]
+    assert {source["registry"] for source in sources} == {"PyPI", "npm", "Debian"}
+    for source in sources:
+        assert download_command(source)[-1].startswith(source["package"])
+        assert len(source["sha256"]) == 64

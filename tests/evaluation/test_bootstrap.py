@@ -73,6 +73,18 @@ def test_a_sample_is_a_corpus_of_drawn_sentences():
     assert found.low == found.high == pytest.approx(drawn.score, abs=1e-9)
 
 
+def test_statistics_in_half_precision_are_summed_in_double():
+    half = Metric(lambda h, r: np.array([[len(text), 1] for text in h], dtype=np.float16), MEAN_LENGTH.score)
+    lengths = np.random.default_rng(0).integers(
+        0, 200, size=1000
+    )  # float16 ends at 65,504, and at 2,048 counts in twos
+    found, expected = (
+        bootstrap_score(texts(lengths), [["r"]] * 1000, metric=metric, num_samples=20, seed=0)
+        for metric in (half, MEAN_LENGTH)
+    )
+    assert found == expected
+
+
 def test_a_seed_decides_the_draws():
     hypotheses, references = corpus(3)
     found = [

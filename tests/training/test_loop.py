@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from llmbook import seeding
-from llmbook.training import Checkpoints, fit, load_checkpoint, warmup_cosine
+from llmbook.training import Checkpoints, MeanLoss, cross_entropy, fit, load_checkpoint, token_loss, warmup_cosine
 
 
 class Scalar(nn.Module):
@@ -83,6 +83,18 @@ def test_clipping_binds_only_above_its_bound_and_the_norm_is_recorded_before():
     assert history.grad_norms == (1.0, 2.0, 3.0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_in_half_precision_the_norm_is_a_single_one_and_does_not_overflow(dtype):
+    model = nn.Linear(4, 1, bias=False).to(dtype)
+    nn.init.zeros_(model.weight)
+    rows = torch.full((1, 4), 60_000.0, dtype=dtype)  # float16 ends at 65,504
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    history = fit(model, lambda _: rows, loss=lambda m, x: m(x).sum(), optimizer=optimizer, max_steps=1, clip=1, seed=0)
+    assert history.grad_norms == (2 * rows[0, 0].item(),)
+    assert model.weight.tolist() == [[-0.5] * 4]
+    assert model.weight.dtype == dtype
+
+
 def test_accumulation_takes_the_mean_over_consecutive_batches():
     model = Scalar()
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
@@ -106,6 +118,83 @@ def test_two_halves_accumulated_are_the_whole_batch():
         fit(model, batches, loss=squared_error, optimizer=optimizer, max_steps=3, accumulate=accumulate, seed=0)
         outcomes.append(model.weight.detach())
     torch.testing.assert_close(*outcomes, atol=1e-6, rtol=1e-6)
+
+
+# Sentences of 9, 1, 4, 2, 7 and 3 tokens, as one batch and as four: one, three, one and one of them, 9, 7, 7 and 3 tokens.
+LENGTHS = torch.tensor([9, 1, 4, 2, 7, 3])
+PIECES = ([0], [1, 2, 3], [4], [5])
+
+
+def sentences(rows):
+    token_ids = torch.randint(11, (len(LENGTHS), 10), generator=seeding.generator(3))
+    targets = token_ids[:, 1:].masked_fill(torch.arange(9) >= LENGTHS[:, None], -100)
+    return token_ids[rows, :-1], targets[rows]
+
+
+def one_update(loss, *, accumulate, dtype, autocast=None):
+    """The loss and all gradients of an update, on the six sentences at once or in four batches."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(11, 16), nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 11)).to(dtype)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    rows = PIECES if accumulate > 1 else [[row for piece in PIECES for row in piece]]
+    history = fit(
+        model,
+        lambda part: sentences(rows[part]),
+        loss=lambda model, batch: loss(model(batch[0]), batch[1]),
+        optimizer=optimizer,
+        max_steps=1,
+        accumulate=accumulate,
+        autocast=autocast,
+        seed=0,
+    )
+    return history, torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-6)])
+def test_batches_of_different_size_accumulated_are_the_one_big_batch(dtype, tolerance):
+    (whole, expected), (parts, found) = (one_update(token_loss, accumulate=n, dtype=dtype) for n in (1, 4))
+    torch.testing.assert_close(found, expected, atol=tolerance, rtol=tolerance)
+    assert parts.losses == pytest.approx(whole.losses, abs=tolerance)
+    assert parts.grad_norms == pytest.approx(whole.grad_norms, abs=tolerance)
+
+
+def test_under_autocast_too_but_for_the_rounding_of_bfloat16():
+    settings = {"dtype": torch.float32, "autocast": torch.bfloat16}
+    (whole, expected), (parts, found) = (one_update(token_loss, accumulate=n, **settings) for n in (1, 4))
+    # each batch's gradient is rounded on its way back, by 2⁻⁹ of it at most, in each of four products
+    assert (found - expected).norm() < 4 * 2**-9 * expected.norm()
+    assert parts.losses == pytest.approx(whole.losses, abs=1e-6)
+
+
+def test_the_mean_of_means_is_far_from_it():
+    """What `fit` did with each loss, and does with one that doesn't say its count (transformers PR 34191, torchtune PR 1875)."""
+    (whole, expected), (parts, found) = (one_update(cross_entropy, accumulate=n, dtype=torch.float64) for n in (1, 4))
+    assert (found - expected).norm() > 0.1 * expected.norm()
+    assert abs(parts.losses[0] - whole.losses[0]) > 1e-3
+
+
+def test_one_token_of_loss_4_and_three_of_mean_1_are_of_mean_1_75():
+    model = Scalar()
+    batches = [(4.0, 1), (1.0, 3)]
+    history = fit(
+        model,
+        lambda part: batches[part],
+        loss=lambda model, batch: MeanLoss(model.w * batch[0], batch[1]),
+        optimizer=torch.optim.SGD(model.parameters(), lr=1.0),
+        max_steps=1,
+        accumulate=2,
+        seed=0,
+    )
+    assert history.losses == history.grad_norms == (1.75,)  # and not 2.5
+
+
+@pytest.mark.parametrize("autocast", [None, torch.bfloat16])
+def test_a_count_changes_nothing_bit_for_bit_where_nothing_is_accumulated(autocast):
+    settings = {"accumulate": 1, "dtype": torch.float32, "autocast": autocast}
+    (history, found), (expected_history, expected) = (one_update(f, **settings) for f in (token_loss, cross_entropy))
+    assert torch.equal(found, expected)
+    assert history.losses == expected_history.losses
+    assert history.grad_norms == expected_history.grad_norms
 
 
 def test_the_seed_fixes_dropout():
@@ -241,3 +330,15 @@ def test_mistakes_are_named(tmp_path):
     (saved / "optimizer.safetensors").unlink()
     with pytest.raises(ValueError, match="no optimizer state"):
         trained(4, checkpoint=tmp_path)
+
+
+@pytest.mark.messages
+def test_a_loss_that_is_no_mean_is_named():
+    for wrong, message in (
+        (lambda model, x: model.w * torch.ones(3), r"a loss of shape \(3,\); expected a scalar"),
+        (lambda model, x: MeanLoss(model.w, 0), "a mean over 0 things; expected at least 1"),
+        (lambda model, x: 1.0, "a float; expected a scalar tensor or a MeanLoss"),
+    ):
+        model = Scalar()
+        with pytest.raises(ValueError, match=message):
+            fit(model, numbers, loss=wrong, optimizer=torch.optim.SGD(model.parameters(), lr=1.0), max_steps=1, seed=0)

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from llmbook.data import Batch
 from llmbook.models import Transformer, TransformerConfig
-from llmbook.training import cross_entropy, teacher_forced
+from llmbook.training import MeanLoss, cross_entropy, teacher_forced, token_loss
 
 
 def random_case(dtype=torch.float32):
@@ -65,6 +65,12 @@ def test_the_mean_is_over_tokens_and_not_over_rows():
     assert abs(sum(rows) / 3 - expected) > 1e-3
 
 
+def test_the_loss_of_tokens_is_the_cross_entropy_with_the_number_of_real_tokens():
+    logits, targets = random_case()
+    expected = MeanLoss(cross_entropy(logits, targets, label_smoothing=0.1), 12)
+    assert token_loss(logits, targets, label_smoothing=0.1) == expected
+
+
 def test_large_scores_do_not_overflow_and_half_precision_is_computed_in_single():
     assert cross_entropy(torch.tensor([[1e4, -1e4]]), torch.tensor([0])).item() == 0
     logits, targets = random_case(torch.bfloat16)
@@ -99,10 +105,11 @@ def test_teacher_forcing_is_the_cross_entropy_of_each_next_token_and_heeds_no_pa
     target_ids, targets = torch.tensor([[1, 4, 5], [1, 6, 0]]), torch.tensor([[4, 5, 2], [6, 2, -100]])
     source_ids, real = torch.tensor([[3, 7], [8, 0]]), torch.tensor([[True, True], [True, False]])
     both = teacher_forced(model, Batch(source_ids, real, target_ids, targets != -100, targets), label_smoothing=0.1)
+    assert both.count == 5
     losses = []
     for row, n in ((0, 3), (1, 2)):
         source = source_ids[row : row + 1, : real[row].sum()]
         for t in range(n):  # step by step, each time with the right prefix
             logits = model(source, target_ids[row : row + 1, : t + 1])[:, -1]
             losses.append(cross_entropy(logits, targets[row, t : t + 1], label_smoothing=0.1))
-    torch.testing.assert_close(both, torch.stack(losses).mean(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(both.mean, torch.stack(losses).mean(), rtol=1e-5, atol=1e-6)

@@ -1,13 +1,13 @@
 """From files to sentences to batches."""
 
 from llmbook.data.assets import manifest, vendored
+from llmbook.data.batch import IGNORED, Batch, batch_of, padded
 from llmbook.data.corpora import load_corpus
 from llmbook.data.fetch import fetched
 from llmbook.data.images import Emoji, load_emoji
 from llmbook.data.pinyin_task import PinyinTask, pinyin_task
 from llmbook.data.recall import Recall, recall_batches
 from llmbook.data.sentence_pairs import (
-    Batch,
     PinyinPair,
     align,
     batches,
@@ -24,6 +24,7 @@ from llmbook.data.translations import TranslationPair, translation_pairs
 from llmbook.data.windows import Window, consecutive_windows, random_windows
 
 __all__ = [
+    "IGNORED",
     "Batch",
     "Emoji",
     "PinyinPair",
@@ -34,6 +35,7 @@ __all__ = [
     "TranslationPair",
     "Window",
     "align",
+    "batch_of",
     "batches",
     "collate",
     "collate_ids",
@@ -44,6 +46,7 @@ __all__ = [
     "load_corpus",
     "load_emoji",
     "manifest",
+    "padded",
     "part_of",
     "pinyin_pairs",
     "pinyin_task",

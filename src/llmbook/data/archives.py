@@ -19,18 +19,6 @@ AR_MAGIC, AR_HEADER = b"!<arch>\n", 60
 BROKEN = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 
 
-def check_path(path: str) -> None:
-    """A path inside an archive has to stay below the folder that it is unpacked into, on every system.
-
-    Raises:
-        ValueError: it is absolute, empty, not in its shortest form, or has a "..", a backslash or a colon.
-    """
-    if path in ("", ".") or path != str(PurePosixPath(path)) or path.startswith("/") or ".." in path.split("/"):
-        raise ValueError(f"expected a plain path inside the archive, got {path!r}")
-    if "\\" in path or ":" in path:
-        raise ValueError(f"expected a path without backslash and colon, got {path!r}")
-
-
 def unpack(archive: Path, wanted: Sequence[str], target: Path) -> None:
     """Writes these members of a zip, whl, tgz, tar.gz or deb below `target`; no other member is looked at.
 
@@ -39,7 +27,7 @@ def unpack(archive: Path, wanted: Sequence[str], target: Path) -> None:
             or its path leads out of the target.
     """
     for path in wanted:
-        check_path(path)
+        require_plain_path(path)
     missing = set(wanted)
     try:
         for name, content in members(archive, frozenset(wanted)):
@@ -97,3 +85,15 @@ def data_of_deb(package: Path) -> bytes:
             return content[place : place + int(size)]
         place += int(size) + int(size) % 2
     raise ValueError(f"{package.name} is no Debian package, or it is cut off: no data.tar at byte {place}")
+
+
+def require_plain_path(path: str) -> None:
+    """A path inside an archive has to stay below the folder that it is unpacked into, on every system.
+
+    Raises:
+        ValueError: it is absolute, empty, not in its shortest form, or has a "..", a backslash or a colon.
+    """
+    if path in ("", ".") or path != str(PurePosixPath(path)) or path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"expected a plain path inside the archive, got {path!r}")
+    if "\\" in path or ":" in path:
+        raise ValueError(f"expected a path without backslash and colon, got {path!r}")

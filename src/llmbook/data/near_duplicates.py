@@ -27,7 +27,7 @@ def character_pairs(text: Text) -> set[Text]:
     return {text[i : i + 2] for i in range(len(text) - 1)} or {text}
 
 
-def near_duplicates(texts: Sequence[Text], others: Iterable[Text], *, threshold: float | int = 0.5) -> set[Text]:
+def near_duplicates(texts: Sequence[Text], others: Iterable[Text], *, threshold: float = 0.5) -> set[Text]:
     """Those of `texts` whose similarity to one of `others` reaches the threshold.
 
     Few are compared. |A ∩ B| / |A ∪ B| ≥ t asks that A and B share at least t |A| and t |B| pairs, so the ⌊(1 − t) |A|⌋ + 1 rarest pairs
@@ -56,7 +56,7 @@ def near_duplicates(texts: Sequence[Text], others: Iterable[Text], *, threshold:
     return found
 
 
-def rarest(pairs: set[Text], count: Counter[Text], threshold: float | int) -> list[Text]:
+def rarest(pairs: set[Text], count: Counter[Text], threshold: float) -> list[Text]:
     """The rarest pairs, so many that what is left is too few for the threshold."""
     must_share = math.ceil(threshold * len(pairs) - 1e-9)
     return sorted(pairs, key=lambda pair: (count[pair], pair))[: len(pairs) - must_share + 1]

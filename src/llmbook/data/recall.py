@@ -11,7 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from llmbook import seeding
-from llmbook.data.sentence_pairs import IGNORED
+from llmbook.data.batch import IGNORED
 
 
 class Recall(NamedTuple):

@@ -12,15 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Int
-from torch import Tensor
 
 from llmbook import seeding
+from llmbook.data.batch import Batch, batch_of
 from llmbook.data.corpora import load_corpus
 from llmbook.data.splits import Split, split_by_document
 from llmbook.tokenizers import Characters
-
-IGNORED = -100
 
 
 @dataclass(frozen=True)
@@ -34,17 +31,6 @@ class PinyinPair:
     def units(self) -> tuple[str, ...]:
         """What each syllable is written with: one character, or two for a syllable such as wánr (玩儿)."""
         return tuple("".join(self.characters[i] for i in place) for place in align(self.characters, self.syllables))
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Padded sentences; True in a mask is a real token. `targets` is `target_ids` one step ahead, −100 where padded."""
-
-    source_ids: Int[Tensor, "batch source"]
-    source_mask: Bool[Tensor, "batch source"]
-    target_ids: Int[Tensor, "batch target"]
-    target_mask: Bool[Tensor, "batch target"]
-    targets: Int[Tensor, "batch target"]
 
 
 def align(characters: Sequence[str], syllables: Sequence[str]) -> tuple[tuple[int, ...], ...]:
@@ -151,16 +137,11 @@ def collate(
     device: str | torch.device = "cpu",
 ) -> Batch:
     """One batch: the decoder reads <bos> y₁ … yₙ and is to say y₁ … yₙ <eos>."""
-    source = [source_tokenizer.encode(pair.characters) for pair in pairs]
-    spoken = [target_tokenizer.encode(pair.syllables) for pair in pairs]
-    target = [[target_tokenizer.bos_id, *ids] for ids in spoken]
-    source_ids = padded(source, source_tokenizer.pad_id, device)
-    target_ids = padded(target, target_tokenizer.pad_id, device)
-    targets = padded([[*ids, target_tokenizer.eos_id] for ids in spoken], IGNORED, device)
-    return Batch(source_ids, source_ids != source_tokenizer.pad_id, target_ids, targets != IGNORED, targets)
-
-
-def padded(rows: Sequence[Sequence[int]], value: int, device: str | torch.device) -> Int[Tensor, "batch longest"]:
-    """The rows as one tensor, filled at the end."""
-    longest = max(map(len, rows))
-    return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows], device=device)
+    return batch_of(
+        [source_tokenizer.encode(pair.characters) for pair in pairs],
+        [target_tokenizer.encode(pair.syllables) for pair in pairs],
+        pad_id=target_tokenizer.pad_id,
+        bos_id=target_tokenizer.bos_id,
+        eos_id=target_tokenizer.eos_id,
+        device=device,
+    )

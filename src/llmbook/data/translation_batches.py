@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from llmbook import seeding
-from llmbook.data.sentence_pairs import IGNORED, Batch, padded
+from llmbook.data.batch import Batch, batch_of
 from llmbook.tokenizers import ByteBPE
 
 PAD, BOS, EOS = SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>")
@@ -66,8 +66,12 @@ def collate_ids(
     pairs: Sequence[tuple[list[int], list[int]]], tokenizer: ByteBPE, *, device: str | torch.device = "cpu"
 ) -> Batch:
     """One batch: the encoder reads x₁ … xₙ <eos>, the decoder <bos> y₁ … yₘ, and is to say y₁ … yₘ <eos>."""
-    pad, bos, eos = (tokenizer.special_ids[name] for name in SPECIAL_TOKENS)
-    source_ids = padded([[*source, eos] for source, _ in pairs], pad, device)
-    target_ids = padded([[bos, *target] for _, target in pairs], pad, device)
-    targets = padded([[*target, eos] for _, target in pairs], IGNORED, device)
-    return Batch(source_ids, source_ids != pad, target_ids, targets != IGNORED, targets)
+    pad_id, bos_id, eos_id = (tokenizer.special_ids[name] for name in SPECIAL_TOKENS)
+    return batch_of(
+        [[*source, eos_id] for source, _ in pairs],
+        [target for _, target in pairs],
+        pad_id=pad_id,
+        bos_id=bos_id,
+        eos_id=eos_id,
+        device=device,
+    )

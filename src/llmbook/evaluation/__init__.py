@@ -10,8 +10,6 @@ from llmbook.evaluation.bootstrap import (
     bootstrap_score,
 )
 from llmbook.evaluation.chrf import corpus_chrf
-from llmbook.evaluation.layer_cost import LayerCost, crossover, layer_cost
-from llmbook.evaluation.longest_chain import longest_chain
 from llmbook.evaluation.pinyin import PinyinAccuracy, pinyin_accuracy, transcribe
 from llmbook.evaluation.translation_memory import Match, TranslationMemory
 
@@ -19,7 +17,6 @@ __all__ = [
     "BLEU",
     "Bootstrap",
     "BootstrapScore",
-    "LayerCost",
     "Match",
     "Metric",
     "PinyinAccuracy",
@@ -31,9 +28,6 @@ __all__ = [
     "bootstrap_score",
     "corpus_bleu",
     "corpus_chrf",
-    "crossover",
-    "layer_cost",
-    "longest_chain",
     "pinyin_accuracy",
     "transcribe",
 ]

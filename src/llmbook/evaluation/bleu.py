@@ -36,7 +36,7 @@ def corpus_bleu(
     *,
     tokenize: str = "13a",
     smoothing: str = "exp",
-    smoothing_value: float | int | None = None,
+    smoothing_value: float | None = None,
 ) -> BLEU:
     """BLEU = 100 · BP · exp(¼ Σₙ log pₙ) over n = 1 … 4, with BP = min(1, exp(1 − r/c)).
 
@@ -74,26 +74,32 @@ def bleu_statistics(
     Raises:
         ValueError: as `corpus_bleu`.
     """
-    check_corpus(hypotheses, references)
+    require_corpus(hypotheses, references)
     if tokenize not in TOKENIZERS:
         raise ValueError(f"tokenize is {tokenize!r}; expected one of {', '.join(TOKENIZERS)}")
     split = TOKENIZERS[tokenize]
     rows = []
     for hypothesis, texts in zip(hypotheses, references, strict=True):
-        words, alternatives = split(hypothesis), [split(text) for text in texts]
-        closest = min(map(len, alternatives), key=lambda length: (abs(length - len(words)), length))
-        matches, totals = [], []
-        for n in range(1, MAX_ORDER + 1):
-            counts = count_ngrams(words, n)
-            highest = reduce(or_, (count_ngrams(alternative, n) for alternative in alternatives))
-            matches.append((counts & highest).total())
-            totals.append(counts.total())
-        rows.append([len(words), closest, *matches, *totals])
+        rows.append(sentence_statistics(split(hypothesis), [split(text) for text in texts]))
     return np.array(rows)
 
 
+def sentence_statistics(words: Sequence[str], alternatives: Sequence[Sequence[str]]) -> list[int]:
+    """A row of `bleu_statistics`: of the words of a translation and of its references."""
+    matches, totals = [], []
+    for n in range(1, MAX_ORDER + 1):
+        counts = count_ngrams(words, n)
+        highest = reduce(or_, [count_ngrams(alternative, n) for alternative in alternatives])  # each count's maximum
+        clipped = counts & highest  # each count's minimum
+        matches.append(clipped.total())
+        totals.append(counts.total())
+    lengths = [len(alternative) for alternative in alternatives]
+    closest = min(lengths, key=lambda length: (abs(length - len(words)), length))
+    return [len(words), closest, *matches, *totals]
+
+
 def bleu_from_statistics(
-    summed: Int[np.ndarray, "10"], *, smoothing: str = "exp", smoothing_value: float | int | None = None
+    summed: Int[np.ndarray, "10"], *, smoothing: str = "exp", smoothing_value: float | None = None
 ) -> BLEU:
     """The score from the sum of `bleu_statistics` over sentences.
 
@@ -106,9 +112,8 @@ def bleu_from_statistics(
     hypothesis_length, reference_length, *counts = summed.tolist()
     precisions = smoothed_precisions(counts[:MAX_ORDER], counts[MAX_ORDER:], smoothing, smoothing_value)
     penalty = brevity_penalty(hypothesis_length, reference_length)
-    mean_log = sum(math.log(p) for p in precisions) / MAX_ORDER if all(precisions) else -math.inf
     return BLEU(
-        score=100 * penalty * math.exp(mean_log),
+        score=100 * penalty * geometric_mean(precisions),
         precisions=tuple(100 * p for p in precisions),
         brevity_penalty=penalty,
         hypothesis_length=hypothesis_length,
@@ -116,15 +121,25 @@ def bleu_from_statistics(
     )
 
 
+def geometric_mean(numbers: Sequence[float]) -> float:
+    """exp of the mean logarithm, 0 if one of the numbers is 0."""
+    if not all(numbers):
+        return 0.0
+    return math.exp(sum(math.log(number) for number in numbers) / len(numbers))
+
+
 def count_ngrams(symbols: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
     """How often each run of n neighbors occurs: of words, or of the characters of a string."""
-    return Counter(zip(*(symbols[start:] for start in range(n)), strict=False))
+    shifted = [symbols[start:] for start in range(n)]
+    return Counter(zip(*shifted, strict=False))
 
 
 def smoothed_precisions(
-    matches: Sequence[int], totals: Sequence[int], smoothing: str, value: float | int | None
+    matches: Sequence[int], totals: Sequence[int], smoothing: str, value: float | None
 ) -> list[float]:
     """matchesₙ / totalsₙ, smoothed as `corpus_bleu` says; 0 where there is no n-gram, and everywhere if nothing matches."""
+    if not any(matches):
+        return [0.0] * len(totals)
     precisions, missed = [], 0
     for n, (match, total) in enumerate(zip(matches, totals, strict=True), start=1):
         added = value if smoothing == "add-k" and n > 1 else 0
@@ -134,7 +149,7 @@ def smoothed_precisions(
         elif numerator == 0 and smoothing == "exp":
             missed += 1
             numerator = 0.5**missed
-        precisions.append(numerator / denominator if any(matches) and denominator else 0.0)
+        precisions.append(numerator / denominator if denominator else 0.0)
     return precisions
 
 
@@ -142,10 +157,12 @@ def brevity_penalty(hypothesis_length: int, reference_length: int) -> float:
     """min(1, exp(1 − r/c)), which keeps a system from translating only what it is sure of; 0 if it says nothing."""
     if hypothesis_length >= reference_length:
         return 1.0
-    return math.exp(1 - reference_length / hypothesis_length) if hypothesis_length else 0.0
+    if hypothesis_length == 0:
+        return 0.0
+    return math.exp(1 - reference_length / hypothesis_length)
 
 
-def require_smoothing(smoothing: str, value: float | int | None) -> None:
+def require_smoothing(smoothing: str, value: float | None) -> None:
     """Raises ValueError unless the smoothing is known and its value, where given, finite and not negative."""
     if smoothing not in SMOOTHING_VALUES:
         raise ValueError(f"smoothing is {smoothing!r}; expected one of {', '.join(SMOOTHING_VALUES)}")
@@ -153,7 +170,7 @@ def require_smoothing(smoothing: str, value: float | int | None) -> None:
         raise ValueError(f"smoothing_value must be finite and not negative; got {value}")
 
 
-def check_corpus(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+def require_corpus(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
     """Raises ValueError unless each hypothesis, a string, has its own list of at least one reference, a string too."""
     for name, value in (("hypotheses", hypotheses), ("references", references)):
         if isinstance(value, str):

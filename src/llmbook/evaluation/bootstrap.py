@@ -109,6 +109,8 @@ def sampled_scores(
     if num_samples < 1:
         raise ValueError(f"num_samples is {num_samples}; expected at least 1")
     statistics = metric.statistics(hypotheses, references)
+    if np.issubdtype(statistics.dtype, np.floating):
+        statistics = statistics.astype(np.float64)  # half precision would lose or overflow a sum
     n, rng = len(statistics), np.random.default_rng(seed)
     draws = (rng.multinomial(n, np.full(n, 1 / n)) for _ in range(num_samples))  # how often each sentence is drawn
     scores = [metric.score(times @ statistics) for times in draws]

@@ -8,9 +8,9 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 
-from llmbook.evaluation.bleu import check_corpus, count_ngrams
+from llmbook.evaluation.bleu import count_ngrams, require_corpus
 
-Counts = list[tuple[int, int, int]]  # an order a row: n-grams of the hypothesis, of the reference, of both
+Counts = list[tuple[int, int, int]]  # of each order: how many n-grams have hypothesis, reference, both
 
 
 def corpus_chrf(
@@ -19,7 +19,7 @@ def corpus_chrf(
     *,
     char_order: int = 6,
     word_order: int = 0,
-    beta: float | int = 2,
+    beta: float = 2,
 ) -> float:
     """chrF = 100 · (1 + β²) P R / (β² P + R), with P and R the means of precision and recall over the orders n.
 
@@ -41,31 +41,52 @@ def corpus_chrf(
         ValueError: no hypothesis, other than one list of references for each, an empty one, a string in place of a list or the reverse,
             a negative order, both orders 0, a β that is negative or not finite.
     """
-    check_corpus(hypotheses, references)
-    if min(char_order, word_order) < 0 or max(char_order, word_order) < 1:
-        raise ValueError(
-            f"char_order is {char_order}, word_order {word_order}; expected both >= 0 and one of them >= 1"
-        )
-    if not 0 <= beta < math.inf:
-        raise ValueError(f"beta must be finite and not negative; got {beta}")
-
-    rows = []
+    require_corpus(hypotheses, references)
+    require_orders(char_order, word_order, beta)
+    sentences = []
     for hypothesis, texts in zip(hypotheses, references, strict=True):
-        counters = _ngrams(hypothesis, char_order, word_order)
-        candidates = [_overlap(counters, _ngrams(text, char_order, word_order)) for text in texts]
-        rows.append(max(candidates, key=lambda counts: f_score(counts, beta)))
-    summed = [tuple(map(sum, zip(*order, strict=True))) for order in zip(*rows, strict=True)]
-    return 100 * f_score(summed, beta)
+        said = ngrams_by_order(hypothesis, char_order, word_order)
+        candidates = [overlap(said, ngrams_by_order(text, char_order, word_order)) for text in texts]
+        sentences.append(max(candidates, key=lambda counts: f_score(counts, beta)))
+    return 100 * f_score(summed(sentences), beta)
 
 
-def f_score(counts: Counts, beta: float | int) -> float:
+def f_score(counts: Counts, beta: float) -> float:
     """(1 + β²) P R / (β² P + R) of the counts of each order (hypothesis, reference, both)."""
-    possible = [(h, r, both) for h, r, both in counts if h and r]
-    if not any(both for _, _, both in possible):
+    precisions = [both / said for said, right, both in counts if said and right]
+    recalls = [both / right for said, right, both in counts if said and right]
+    if not any(precisions):
         return 0.0
-    precision = sum(both / h for h, _, both in possible) / len(possible)
-    recall = sum(both / r for _, r, both in possible) / len(possible)
+    precision = sum(precisions) / len(precisions)
+    recall = sum(recalls) / len(recalls)
     return (1 + beta**2) * precision * recall / (beta**2 * precision + recall)
+
+
+def ngrams_by_order(text: str, char_order: int, word_order: int) -> list[Counter]:
+    """How often each n-gram occurs: of characters, n = 1 … char_order, then of words, n = 1 … word_order."""
+    characters = "".join(text.split())
+    words = split_words(text)
+    by_character = [count_ngrams(characters, n) for n in range(1, char_order + 1)]
+    by_word = [count_ngrams(words, n) for n in range(1, word_order + 1)]
+    return by_character + by_word
+
+
+def overlap(hypothesis: list[Counter], reference: list[Counter]) -> Counts:
+    """The counts of each order. Where the reference has no n-gram, those of the hypothesis are not held against it."""
+    counts = []
+    for said, right in zip(hypothesis, reference, strict=True):
+        both = said & right  # the smaller count of each n-gram
+        counts.append((said.total() if right else 0, right.total(), both.total()))
+    return counts
+
+
+def summed(sentences: Sequence[Counts]) -> Counts:
+    """The counts of each order, over all sentences."""
+    counts = []
+    for of_one_order in zip(*sentences, strict=True):
+        said, right, both = zip(*of_one_order, strict=True)
+        counts.append((sum(said), sum(right), sum(both)))
+    return counts
 
 
 def split_words(text: str) -> list[str]:
@@ -81,12 +102,11 @@ def split_words(text: str) -> list[str]:
     return words
 
 
-def _ngrams(text: str, char_order: int, word_order: int) -> list[Counter]:
-    characters, words = "".join(text.split()), split_words(text)
-    by_character = [count_ngrams(characters, n) for n in range(1, char_order + 1)]
-    return by_character + [count_ngrams(words, n) for n in range(1, word_order + 1)]
-
-
-def _overlap(hypothesis: list[Counter], reference: list[Counter]) -> Counts:
-    """Where the reference has no n-gram, those of the hypothesis are not held against it."""
-    return [(h.total() if r else 0, r.total(), (h & r).total()) for h, r in zip(hypothesis, reference, strict=True)]
+def require_orders(char_order: int, word_order: int, beta: float) -> None:
+    """Raises ValueError unless there is an order, none is negative, and β is finite and not negative."""
+    if min(char_order, word_order) < 0 or max(char_order, word_order) < 1:
+        raise ValueError(
+            f"char_order is {char_order}, word_order {word_order}; expected both >= 0 and one of them >= 1"
+        )
+    if not 0 <= beta < math.inf:
+        raise ValueError(f"beta must be finite and not negative; got {beta}")

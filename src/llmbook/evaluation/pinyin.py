@@ -47,23 +47,30 @@ def pinyin_accuracy(
     """
     if len(predictions) != len(pairs):
         raise ValueError(f"{len(predictions)} predictions for {len(pairs)} sentences; expected one each")
-    rows = [
-        (unit in polyphones, place < len(prediction) and prediction[place] == syllable)
-        for prediction, pair in zip(predictions, pairs, strict=True)
-        for place, (unit, syllable) in enumerate(zip(pair.units, pair.syllables, strict=True))
-    ]
-    if not rows:
+    syllables, of_polyphones, sentences = [], [], []  # of each, whether it is right
+    for prediction, pair in zip(predictions, pairs, strict=True):
+        missing = len(pair.syllables) - len(prediction)
+        said = [*prediction, *[None] * missing]
+        for unit, syllable, heard in zip(pair.units, pair.syllables, said, strict=False):
+            syllables.append(heard == syllable)
+            if unit in polyphones:
+                of_polyphones.append(heard == syllable)
+        sentences.append(tuple(prediction) == pair.syllables)
+    if not syllables:
         raise ValueError("no syllable to compare; expected at least one sentence with a syllable")
-    ambiguous = [right for is_polyphone, right in rows if is_polyphone]
-    whole = [tuple(prediction) == pair.syllables for prediction, pair in zip(predictions, pairs, strict=True)]
     return PinyinAccuracy(
-        syllables=_percent([right for _, right in rows]),
-        polyphones=_percent(ambiguous),
-        sentences=_percent(whole),
-        num_syllables=len(rows),
-        num_polyphones=len(ambiguous),
-        num_sentences=len(whole),
+        syllables=percent(syllables),
+        polyphones=percent(of_polyphones),
+        sentences=percent(sentences),
+        num_syllables=len(syllables),
+        num_polyphones=len(of_polyphones),
+        num_sentences=len(sentences),
     )
+
+
+def percent(right: Sequence[bool]) -> float:
+    """How many of these are right; of none, NaN."""
+    return 100 * sum(right) / len(right) if right else float("nan")
 
 
 def transcribe(
@@ -79,19 +86,21 @@ def transcribe(
 
     Without the cache the whole prefix is computed again for each syllable, with the same outcome.
     """
+    end = target_tokenizer.eos_id
     predictions = []
     for start in range(0, len(pairs), batch_size):
         batch = collate(pairs[start : start + batch_size], source_tokenizer, target_tokenizer)
         with torch.no_grad():
             decoder = model.conditioned(batch.source_ids, source_mask=batch.source_mask)
-        begin = torch.full_like(batch.source_ids[:, :1], target_tokenizer.bos_id)
-        most, end = model.config.max_seq_len - 1, target_tokenizer.eos_id
-        ids = generate(decoder, begin, max_new_tokens=most, temperature=0.0, eos_id=end, use_cache=use_cache)
+        ids = generate(
+            decoder,
+            torch.full_like(batch.source_ids[:, :1], target_tokenizer.bos_id),
+            max_new_tokens=model.config.max_seq_len - 1,
+            temperature=0.0,
+            eos_id=end,
+            use_cache=use_cache,
+        )
         for row in ids[:, 1:].tolist():
             spoken = row[: row.index(end)] if end in row else row
             predictions.append(tuple(target_tokenizer.tokens(spoken)))
     return predictions
-
-
-def _percent(right: Sequence[bool]) -> float:
-    return 100 * sum(right) / len(right) if right else float("nan")

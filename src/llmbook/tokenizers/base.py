@@ -28,3 +28,10 @@ class Tokenizer(Protocol):
     @classmethod
     def load(cls, path: Path | str) -> "Tokenizer":
         """Reads what `save` wrote; a ValueError when the file holds something else."""
+
+
+def require_ids(ids: Sequence[int], vocab_size: int) -> None:
+    """Raises ValueError, with the first few wrong ones, unless all ids are those of tokens."""
+    unknown = [id_ for id_ in ids if not 0 <= id_ < vocab_size]
+    if unknown:
+        raise ValueError(f"ids must lie in 0 … {vocab_size - 1}; got {unknown[:5]}")

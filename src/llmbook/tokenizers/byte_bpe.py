@@ -1,7 +1,8 @@
 """Byte-pair encoding on bytes: every text has ids, frequent strings have short ones.
 
 Start from the 256 bytes. Again and again take the pair of neighbouring tokens that is commonest, and make it one new token.
-To encode, apply the merges in the order in which they were learned.
+To encode, apply the merges in the order in which they were learned. `plain_bpe` says it in few lines; here stands what has ids, special
+tokens and a file, on the merges of `fast_bpe`.
 
 The merges are those of Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units", algorithm 1, which has
 characters where we have bytes. Bytes and the split into pre-tokens are those of Radford et al. 2019, "Language Models are Unsupervised
@@ -12,123 +13,18 @@ Leaves out: other pre-token patterns, normalization, BPE-dropout, offsets into t
 Book: §4.2.2
 """
 
-import json
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from heapq import heapify, heappop, heappush
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from llmbook.tokenizers.byte_level import alphabet, pre_tokens, unwritten, written
+from llmbook.tokenizers.base import require_ids
+from llmbook.tokenizers.byte_level import pre_tokens, written
+from llmbook.tokenizers.fast_bpe import BYTES, apply_merges, learn_merges
+from llmbook.tokenizers.plain_bpe import Pair
+from llmbook.tokenizers.tokenizer_json import read_tokenizer_json, write_tokenizer_json
 
-Pair = tuple[bytes, bytes]
-BYTES = tuple(bytes([value]) for value in range(256))
 CACHE_SIZE = 2**16
-# What a file says when its ids are the ids here.
-MODEL = {"type": "BPE", "dropout": None, "continuing_subword_prefix": None, "end_of_word_suffix": None}
-MODEL |= {"fuse_unk": False, "byte_fallback": False, "ignore_merges": False}
-PRE_TOKENIZER = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
-ADDED_TOKEN = {"single_word": False, "lstrip": False, "rstrip": False}
-
-
-def learn_merges(words: Mapping[bytes, int], num_merges: int) -> list[Pair]:
-    """The pairs to merge, in order: each time the commonest, of equals the greatest pair compared as raw bytes.
-
-    The count of a pair is Σ over words of (occurrences in the word) · (count of the word). A merge changes only the words
-    that hold the pair, so counts are kept and corrected; the heap may hold counts that have fallen since, which are put back.
-
-    Args:
-        words: how often each pre-token occurs, in UTF-8.
-        num_merges: at most so many; fewer when no pair is left.
-    """
-    splits = [[BYTES[value] for value in word] for word in words]
-    weights = list(words.values())
-    counts: Counter[Pair] = Counter()
-    holders: defaultdict[Pair, set[int]] = defaultdict(set)
-    for index, (tokens, weight) in enumerate(zip(splits, weights, strict=True)):
-        for pair in pairwise(tokens):
-            counts[pair] += weight
-            holders[pair].add(index)
-
-    heap = [heap_entry(pair, count) for pair, count in counts.items()]
-    heapify(heap)
-    merges: list[Pair] = []
-    while heap and len(merges) < num_merges:
-        negative_count, _, _, pair = heappop(heap)
-        if -negative_count != counts[pair]:  # it has fallen since
-            if counts[pair]:
-                heappush(heap, heap_entry(pair, counts[pair]))
-            continue
-        merges.append(pair)
-        merged = pair[0] + pair[1]
-        born = set()
-        for index in holders.pop(pair):
-            old, new, weight = splits[index], merge_pair(splits[index], pair), weights[index]
-            for changed in pairwise(old):
-                counts[changed] -= weight
-            for changed in pairwise(new):
-                counts[changed] += weight
-                if merged in changed:
-                    holders[changed].add(index)
-                    born.add(changed)
-            splits[index] = new
-        for changed in born:
-            heappush(heap, heap_entry(changed, counts[changed]))
-    return merges
-
-
-def heap_entry(pair: Pair, count: int) -> tuple[int, tuple[int, ...], tuple[int, ...], Pair]:
-    """Sorts the commonest pair first, then the greatest: the bytes are negated, and 1 after them puts a longer token first."""
-    left, right = ((*(-byte for byte in token), 1) for token in pair)
-    return -count, left, right, pair
-
-
-def merge_pair(tokens: Sequence[bytes], pair: Pair) -> list[bytes]:
-    """Replaces each occurrence of the pair by one token, from left to right: a, a, a becomes aa, a."""
-    left, right = pair
-    merged: list[bytes] = []
-    for token in tokens:
-        if token == right and merged and merged[-1] == left:
-            merged[-1] = left + right
-        else:
-            merged.append(token)
-    return merged
-
-
-def apply_merges(tokens: Sequence[bytes], ranks: Mapping[Pair, int]) -> list[bytes]:
-    """Merges the pair that was learned first, of equals the leftmost, until no pair of neighbours was ever learned.
-
-    n tokens cost O(n log n): the heap holds the pairs, `before` and `after` link what is left of the word, whose ends are empty tokens.
-    """
-    tokens = [b"", *tokens, b""]
-    before, after = list(range(-1, len(tokens) - 1)), list(range(1, len(tokens) + 1))
-    heap = [(ranks[pair], left, pair) for left, pair in enumerate(pairwise(tokens)) if pair in ranks]
-    heapify(heap)
-    while heap:
-        _, left, pair = heappop(heap)
-        right = after[left]
-        if (tokens[left], tokens[right]) != pair:  # one of the two is part of another token by now
-            continue
-        tokens[left], tokens[right] = pair[0] + pair[1], b""
-        after[left], before[after[right]] = after[right], left
-        for start in (before[left], left):
-            pair = (tokens[start], tokens[after[start]])
-            if pair in ranks:
-                heappush(heap, (ranks[pair], start, pair))
-    return [token for token in tokens if token]
-
-
-def check_settings(content: Mapping[str, Any]) -> None:
-    """A ValueError names the setting for which the file's ids would be others than here."""
-    parts = [("model", content["model"], MODEL), ("tokenizer", content, {"normalizer": None})]
-    parts += [("pre_tokenizer", content["pre_tokenizer"] or {"type": None}, PRE_TOKENIZER)]
-    parts += [("added token", token, ADDED_TOKEN) for token in content.get("added_tokens", ())]
-    for part, found, settings in parts:
-        for name, expected in settings.items():
-            if (found.get(name, expected) or None) != (expected or None):
-                raise ValueError(f"{name} of the {part} is {found[name]!r}; expected {expected!r}")
 
 
 class ByteBPE:
@@ -235,9 +131,7 @@ class ByteBPE:
         Raises:
             ValueError: an id outside the vocabulary.
         """
-        unknown = [id_ for id_ in ids if not 0 <= id_ < self.vocab_size]
-        if unknown:
-            raise ValueError(f"ids must lie in 0 … {self.vocab_size - 1}; got {unknown[:5]}")
+        require_ids(ids, self.vocab_size)
         return [self._tokens[id_] for id_ in ids]
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -253,22 +147,8 @@ class ByteBPE:
 
         There, special tokens are always split off, as here with `allow_special=True`.
         """
-        vocabulary = {written(token): id_ for token, id_ in self.ids.items()} | self.special_ids
-        added = [{"id": id_, "content": name, **ADDED_TOKEN} for name, id_ in self.special_ids.items()]
-        model = {
-            "unk_token": None if self.unknown_id is None else self._tokens[self.unknown_id].decode(),
-            "vocab": dict(sorted(vocabulary.items(), key=lambda item: item[1])),
-            "merges": [[written(left), written(right)] for left, right in self.merges],
-        }
-        content = {
-            "version": "1.0",
-            **dict.fromkeys(("truncation", "padding", "normalizer", "post_processor")),
-            "added_tokens": [token | {"normalized": False, "special": True} for token in added],
-            "pre_tokenizer": PRE_TOKENIZER | {"trim_offsets": True},
-            "decoder": PRE_TOKENIZER | {"trim_offsets": True},
-            "model": MODEL | model,
-        }
-        Path(path).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        unknown = None if self.unknown_id is None else self._tokens[self.unknown_id].decode()
+        write_tokenizer_json(Path(path), self.ids, self.merges, self.special_ids, unknown_token=unknown)
 
     @classmethod
     def load(cls, path: Path | str) -> "ByteBPE":
@@ -280,17 +160,7 @@ class ByteBPE:
             ValueError: the file is damaged, is of another kind or has a setting that changes ids.
         """
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-            check_settings(content)
-            model, vocabulary = content["model"], content["model"]["vocab"]
-            special_ids = {token["content"]: token["id"] for token in content.get("added_tokens", ())}
-            pairs = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
-            made = {left + right for left, right in pairs} | set(alphabet().values())
-            return cls(
-                {unwritten(name): id_ for name, id_ in vocabulary.items() if name in made or name not in special_ids},
-                [(unwritten(left), unwritten(right)) for left, right in pairs],
-                special_ids,
-                unknown_id=vocabulary.get(model.get("unk_token")),
-            )
+            found = read_tokenizer_json(Path(path))
+            return cls(found.ids, found.merges, found.special_ids, unknown_id=found.unknown_id)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is not a tokenizer.json of byte-level BPE: {error!r}") from error

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from llmbook.tokenizers.base import require_ids
+
 SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
 UNKNOWN_TEXT = "\N{REPLACEMENT CHARACTER}"
 
@@ -72,9 +74,7 @@ class Characters:
         Raises:
             ValueError: an id outside the vocabulary.
         """
-        unknown = [id_ for id_ in ids if not 0 <= id_ < self.vocab_size]
-        if unknown:
-            raise ValueError(f"ids must lie in 0 … {self.vocab_size - 1}; got {unknown[:5]}")
+        require_ids(ids, self.vocab_size)
         vocabulary = SPECIAL + self.symbols
         return [vocabulary[id_] for id_ in ids]
 

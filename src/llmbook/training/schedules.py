@@ -6,9 +6,7 @@ Book: §1.4.2
 import math
 
 
-def warmup_cosine(
-    step: int, *, peak: float | int, warmup_steps: int, total_steps: int, floor: float | int = 0.0
-) -> float:
+def warmup_cosine(step: int, *, peak: float, warmup_steps: int, total_steps: int, floor: float = 0.0) -> float:
     """Linear warm-up, then half a cosine down to the floor (Loshchilov and Hutter 2017, equation 5, without restarts).
 
     peak · (step + 1) / w while step < w, then floor + (peak − floor) · (1 + cos(π · (step − w) / (n − w))) / 2, with w = `warmup_steps`

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from llmbook.training import SavedTensors, saved_tensors
+from llmbook.costs import SavedTensors, saved_tensors
 
 
 def leaf(*shape):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from llmbook.evaluation import longest_chain
+from llmbook.costs import longest_chain
 from llmbook.models import SequenceModel, SequenceModelConfig
 from llmbook.nn import LSTM, CausalConv1d, MultiHeadAttention
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from llmbook.evaluation import LayerCost, crossover, layer_cost, longest_chain
+from llmbook.costs import LayerCost, crossover, layer_cost, longest_chain
 from llmbook.models.sequence_model import MIXERS, SequenceModel, SequenceModelConfig
 from llmbook.nn import receptive_field
 

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from llmbook.costs import activation_memory, recurrent_activation_memory, saved_tensors
 from llmbook.models.sequence_model import Attention, Recurrence, SequenceModel, SequenceModelConfig
 from llmbook.nn import FeedForward, LayerNorm
-from llmbook.training import activation_memory, cross_entropy, recurrent_activation_memory, saved_tensors
+from llmbook.training import cross_entropy
 
 SIZES = [  # batch, tokens, width, heads, layers, vocabulary
     (1, 16, 8, 1, 1, 11),

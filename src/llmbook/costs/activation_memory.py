@@ -5,6 +5,8 @@ Book: §1.3.2
 
 from dataclasses import asdict, dataclass
 
+from llmbook.costs.sizes import require_bytes, require_sizes
+
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationMemory:
@@ -70,8 +72,8 @@ def activation_memory(
     that `saved_tensors` leaves out.
     """
     d_ff = 4 * d_model if d_ff is None else d_ff
-    sizes = {"batch_size": batch_size, "seq_len": seq_len, "d_model": d_model, "num_heads": num_heads}
-    require_sizes(sizes | {"num_layers": num_layers, "vocab_size": vocab_size, "d_ff": d_ff})
+    require_sizes(batch_size=batch_size, seq_len=seq_len, d_model=d_model, num_heads=num_heads)
+    require_sizes(num_layers=num_layers, vocab_size=vocab_size, d_ff=d_ff)
     require_bytes(bytes_per_value)
     if d_model % num_heads:
         raise ValueError(f"num_heads = {num_heads} does not divide d_model = {d_model}")
@@ -110,8 +112,8 @@ def recurrent_activation_memory(
         ValueError: a size below 1, bytes_per_value other than 2 or 4.
     """
     d_ff = 2 * d_model if d_ff is None else d_ff
-    sizes = {"batch_size": batch_size, "seq_len": seq_len, "d_model": d_model}
-    require_sizes(sizes | {"num_layers": num_layers, "vocab_size": vocab_size, "d_ff": d_ff})
+    require_sizes(batch_size=batch_size, seq_len=seq_len, d_model=d_model)
+    require_sizes(num_layers=num_layers, vocab_size=vocab_size, d_ff=d_ff)
     require_bytes(bytes_per_value)
     tokens = batch_size * seq_len
     return ActivationMemory(
@@ -130,16 +132,3 @@ def norm_bytes(tokens: int, d_model: int, num_layers: int, bytes_per_value: int)
 def logit_bytes(tokens: int, vocab_size: int) -> int:
     """B n (4V + 4 + 9): logits, logsumexp, target, whether it counts."""
     return tokens * (4 * vocab_size + 4 + 9)
-
-
-def require_sizes(sizes: dict[str, int]) -> None:
-    """Raises ValueError unless all are at least 1."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} is {size}; expected at least 1")
-
-
-def require_bytes(bytes_per_value: int) -> None:
-    """Raises ValueError unless it is 2 or 4."""
-    if bytes_per_value not in (2, 4):
-        raise ValueError(f"bytes_per_value is {bytes_per_value}; expected 4 (float32) or 2 (bfloat16)")

@@ -5,6 +5,8 @@ Book: §1.3.2
 
 from dataclasses import dataclass
 
+from llmbook.costs.sizes import require_bytes, require_sizes
+
 
 @dataclass(frozen=True, kw_only=True)
 class ParameterMemory:
@@ -29,9 +31,7 @@ def num_parameters(*, d_model: int, num_layers: int, vocab_size: int) -> int:
     Raises:
         ValueError: a size below 1.
     """
-    for name, size in (("d_model", d_model), ("num_layers", num_layers), ("vocab_size", vocab_size)):
-        if size < 1:
-            raise ValueError(f"{name} is {size}; expected at least 1")
+    require_sizes(d_model=d_model, num_layers=num_layers, vocab_size=vocab_size)
     return vocab_size * d_model + num_layers * (12 * d_model**2 + 13 * d_model) + 2 * d_model
 
 
@@ -48,8 +48,7 @@ def parameter_memory(num_params: int, *, bytes_per_value: int = 4) -> ParameterM
     """
     if num_params < 0:
         raise ValueError(f"num_params is {num_params}; expected at least 0")
-    if bytes_per_value not in (2, 4):
-        raise ValueError(f"bytes_per_value is {bytes_per_value}; expected 4 (float32) or 2 (mixed precision)")
+    require_bytes(bytes_per_value)
     weights = bytes_per_value * num_params
     copy = 4 * num_params if bytes_per_value == 2 else 0
     return ParameterMemory(parameters=weights, gradients=weights, optimizer=8 * num_params + copy)

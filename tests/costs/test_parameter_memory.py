@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from llmbook.costs import ParameterMemory, num_parameters, parameter_memory
 from llmbook.models.sequence_model import SequenceModel, SequenceModelConfig
-from llmbook.training import ParameterMemory, cross_entropy, num_parameters, parameter_memory
+from llmbook.training import cross_entropy
 
 
 def bytes_of(tensors):

@@ -5,6 +5,7 @@ Book: §1.1.2
 
 from typing import NamedTuple
 
+from llmbook.costs.sizes import require_sizes
 from llmbook.models.sequence_model import MIXERS
 from llmbook.nn import receptive_field
 
@@ -44,9 +45,8 @@ def layer_cost(mixer: str, *, seq_len: int, d_model: int, kernel_size: int = 3) 
     Raises:
         ValueError: an unknown mixer, a length or width below 1, a kernel below 2 (which would see no other token).
     """
-    require_sizes(mixer, MIXERS, d_model, kernel_size)
-    if seq_len < 1:
-        raise ValueError(f"seq_len is {seq_len}; expected at least 1")
+    require_mixer(mixer, MIXERS, d_model, kernel_size)
+    require_sizes(seq_len=seq_len)
     n, d, k = seq_len, d_model, kernel_size
     if mixer == "attention":
         return LayerCost(4 * n * d**2 + 2 * n**2 * d, 1, 1)
@@ -66,11 +66,11 @@ def crossover(d_model: int, *, against: str, kernel_size: int = 3) -> int:
     Raises:
         ValueError: against anything but "recurrence" or "convolution", a width below 1, a kernel below 2.
     """
-    require_sizes(against, MIXERS[1:], d_model, kernel_size)
+    require_mixer(against, MIXERS[1:], d_model, kernel_size)
     return 2 * d_model if against == "recurrence" else (kernel_size - 2) * d_model
 
 
-def require_sizes(mixer: str, known: tuple[str, ...], d_model: int, kernel_size: int) -> None:
+def require_mixer(mixer: str, known: tuple[str, ...], d_model: int, kernel_size: int) -> None:
     """Raises ValueError unless the mixer is a known one and the sizes are those of a layer that mixes."""
     if mixer not in known:
         raise ValueError(f"the mixer is {mixer!r}; expected one of {known}")
