@@ -9,7 +9,7 @@ TORCH_INDEX ?=
 PY := .venv/bin/python
 LLMBOOK := .venv/bin/llmbook
 PYTEST := $(PY) -m pytest -q
-HOOK := --jaxtyping-packages=llmbook,beartype.beartype
+HOOK := --jaxtyping-packages="llmbook,beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 OF_CHAPTER := $(if $(CHAPTER),--chapter=$(CHAPTER))
 SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(PYTEST) $(OF_CHAPTER) -n 2 --dist loadfile
 TOGETHER := not messages and not built and not long and not alone

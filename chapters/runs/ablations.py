@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from llmbook.data import batches, collate, pinyin_task, polyphones
-from llmbook.evaluation import pinyin_accuracy, transcribe
+from llmbook.evaluation import pinyin_accuracy
+from llmbook.generation import transcribe
 from llmbook.models import Transformer, TransformerConfig
 from llmbook.nn import BatchNorm, LayerNorm, MultiHeadAttention, RMSNorm, TransformerBlock
 from llmbook.training import fit, teacher_forced, warmup_cosine

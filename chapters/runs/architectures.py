@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from llmbook.data import IGNORED, Batch, PinyinPair, align, batches, collate, pinyin_pairs, polyphones
-from llmbook.evaluation import pinyin_accuracy, transcribe
-from llmbook.generation import generate
+from llmbook.evaluation import pinyin_accuracy
+from llmbook.generation import generate, transcribe
 from llmbook.models import Transformer, TransformerConfig
 from llmbook.models.transformer import initialize, positions_of
 from llmbook.nn import FeedForward, KVCache, LayerNorm, TransformerBlock, causal_mask, sinusoidal_encoding

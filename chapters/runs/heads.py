@@ -10,7 +10,8 @@ from functools import partial
 import torch
 
 from llmbook.data import batches, collate, pinyin_task, polyphones
-from llmbook.evaluation import pinyin_accuracy, transcribe
+from llmbook.evaluation import pinyin_accuracy
+from llmbook.generation import transcribe
 from llmbook.models import Transformer, TransformerConfig
 from llmbook.training import fit, teacher_forced, warmup_cosine
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from llmbook.data import batches, collate, pinyin_task, polyphones
-from llmbook.evaluation import pinyin_accuracy, transcribe
-from llmbook.generation import Transcriber, save_transcriber
+from llmbook.evaluation import pinyin_accuracy
+from llmbook.generation import Transcriber, save_transcriber, transcribe
 from llmbook.models import Transformer, TransformerConfig
 from llmbook.training import fit, teacher_forced, warmup_cosine
 

@@ -10,7 +10,7 @@ from functools import partial
 import torch
 
 from llmbook.data import PinyinPair, batches, collate, pinyin_task
-from llmbook.evaluation import transcribe
+from llmbook.generation import transcribe
 from llmbook.models import Transformer, TransformerConfig
 from llmbook.training import cross_entropy, fit, teacher_forced, warmup_cosine
 

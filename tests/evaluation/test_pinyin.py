@@ -3,12 +3,9 @@
 import math
 
 import pytest
-import torch
 
 from llmbook.data import PinyinPair
-from llmbook.evaluation import pinyin_accuracy, transcribe
-from llmbook.models import Transformer, TransformerConfig
-from llmbook.tokenizers import Characters
+from llmbook.evaluation import pinyin_accuracy
 
 BOOK = PinyinPair(tuple("他还没还书。"), ("tā", "hái", "méi", "huán", "shū"))
 PLAY = PinyinPair(tuple("去玩儿吧"), ("qù", "wánr", "ba"))
@@ -43,24 +40,3 @@ def test_lengths_that_differ_and_nothing_to_compare_are_refused():
         pinyin_accuracy([], [BOOK], polyphones=set())
     with pytest.raises(ValueError, match="no syllable to compare"):
         pinyin_accuracy([], [], polyphones=set())
-
-
-def test_an_untrained_model_says_something_of_at_most_its_length_and_takes_any_batch():
-    characters = Characters.train([BOOK.characters, PLAY.characters])
-    syllables = Characters.train([BOOK.syllables, PLAY.syllables])
-    config = TransformerConfig(
-        syllables.vocab_size,
-        source_vocab_size=characters.vocab_size,
-        d_model=8,
-        num_heads=2,
-        num_layers=1,
-        max_seq_len=16,
-    )
-    torch.manual_seed(0)
-    model = Transformer(config).eval()
-    together = transcribe(model, [BOOK, PLAY, BOOK], characters, syllables)
-    apart = transcribe(model, [BOOK, PLAY, BOOK], characters, syllables, batch_size=1)
-    assert together == apart
-    assert together[0] == together[2]
-    assert all(len(prediction) < 16 for prediction in together)
-    assert transcribe(model, [], characters, syllables) == []

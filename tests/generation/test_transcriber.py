@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from llmbook.generation import Transcriber, load_transcriber, save_transcriber
+from llmbook.data import PinyinPair
+from llmbook.generation import Transcriber, load_transcriber, save_transcriber, transcribe
 from llmbook.models import Transformer, TransformerConfig
 from llmbook.tokenizers import Characters
 
@@ -36,3 +37,28 @@ def test_a_missing_vocabulary_is_named(transcriber: Transcriber, tmp_path: Path)
     (tmp_path / "syllables.json").unlink()
     with pytest.raises(ValueError, match="lacks a vocabulary"):
         load_transcriber(tmp_path)
+
+
+BOOK = PinyinPair(tuple("他还没还书。"), ("tā", "hái", "méi", "huán", "shū"))
+PLAY = PinyinPair(tuple("去玩儿吧"), ("qù", "wánr", "ba"))
+
+
+def test_an_untrained_model_says_something_of_at_most_its_length_and_takes_any_batch():
+    characters = Characters.train([BOOK.characters, PLAY.characters])
+    syllables = Characters.train([BOOK.syllables, PLAY.syllables])
+    config = TransformerConfig(
+        syllables.vocab_size,
+        source_vocab_size=characters.vocab_size,
+        d_model=8,
+        num_heads=2,
+        num_layers=1,
+        max_seq_len=16,
+    )
+    torch.manual_seed(0)
+    model = Transformer(config).eval()
+    together = transcribe(model, [BOOK, PLAY, BOOK], characters, syllables)
+    apart = transcribe(model, [BOOK, PLAY, BOOK], characters, syllables, batch_size=1)
+    assert together == apart
+    assert together[0] == together[2]
+    assert all(len(prediction) < 16 for prediction in together)
+    assert transcribe(model, [], characters, syllables) == []

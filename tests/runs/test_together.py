@@ -128,7 +128,7 @@ class Batch:
 def test_a_batch_goes_to_the_device_whatever_holds_its_tensors() -> None:
     x = torch.ones(2)
     batch = {"a": Pair(x, ["w"]), "b": [Batch(x, 2), (x, None)]}
-    found = running.moved(batch, "meta")
+    found = running.to_device(batch, "meta")
     assert found["a"].words == ["w"]
     assert isinstance(found["a"], Pair)
     assert found["b"][0].size == 2

@@ -1,4 +1,4 @@
-"""The live figure of cost against length, moved with the keyboard; what it shows is held to `llmbook.evaluation`."""
+"""The live figure of cost against length, moved with the keyboard; what it shows is held to `llmbook.costs`."""
 
 import math
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ElementHandle, Page
 
-from llmbook.evaluation import crossover, layer_cost
+from llmbook.costs import crossover, layer_cost
 from llmbook.site.build import Site, build_site
 
 PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>\n'

@@ -1,4 +1,4 @@
-"""The live figure of memory by term, moved with the keyboard; what it shows is held to `llmbook.training`."""
+"""The live figure of memory by term, moved with the keyboard; what it shows is held to `llmbook.costs`."""
 
 import re
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import ElementHandle, Page
 
+from llmbook.costs import activation_memory, num_parameters, parameter_memory
 from llmbook.site.build import Site, build_site
-from llmbook.training import activation_memory, num_parameters, parameter_memory
 
 PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>\n'
 PAGE = "# A page\n\n```{figure} /diagrams/live-memory.svg\n:name: fig-live-memory\n:figclass: live\n:alt: bars\n\nA caption.\n```\n"

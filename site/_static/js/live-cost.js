@@ -1,5 +1,5 @@
 // What a layer costs as the text gets longer: attention, a recurrent network (LSTM), a causal convolution.
-// The formulas are those of llmbook.evaluation: layer_cost and crossover.
+// The formulas are those of llmbook.costs: layer_cost and crossover.
 (function () {
   "use strict";
   const WORDS = {

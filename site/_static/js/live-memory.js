@@ -1,5 +1,5 @@
 // What training keeps in memory, by term: parameters, gradients, optimizer, and the intermediate results for the backward pass.
-// The formulas are those of llmbook.training: activation_memory, num_parameters and parameter_memory.
+// The formulas are those of llmbook.costs: activation_memory, num_parameters and parameter_memory.
 (function () {
   "use strict";
   const WORDS = {

@@ -10,7 +10,7 @@ from llmbook.evaluation.bootstrap import (
     bootstrap_score,
 )
 from llmbook.evaluation.chrf import corpus_chrf
-from llmbook.evaluation.pinyin import PinyinAccuracy, pinyin_accuracy, transcribe
+from llmbook.evaluation.pinyin import PinyinAccuracy, pinyin_accuracy
 from llmbook.evaluation.translation_memory import Match, TranslationMemory
 
 __all__ = [
@@ -29,5 +29,4 @@ __all__ = [
     "corpus_bleu",
     "corpus_chrf",
     "pinyin_accuracy",
-    "transcribe",
 ]

@@ -6,12 +6,7 @@ Book: §1.2.1
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import torch
-
-from llmbook.data import PinyinPair, collate
-from llmbook.generation import generate
-from llmbook.models import Transformer
-from llmbook.tokenizers import Characters
+from llmbook.data import PinyinPair
 
 
 @dataclass(frozen=True)
@@ -71,36 +66,3 @@ def pinyin_accuracy(
 def percent(right: Sequence[bool]) -> float:
     """How many of these are right; of none, NaN."""
     return 100 * sum(right) / len(right) if right else float("nan")
-
-
-def transcribe(
-    model: Transformer,
-    pairs: Sequence[PinyinPair],
-    source_tokenizer: Characters,
-    target_tokenizer: Characters,
-    *,
-    batch_size: int = 256,
-    use_cache: bool = True,
-) -> list[tuple[str, ...]]:
-    """The model's own syllables for the characters of each pair, decoded greedily; the pairs' syllables are not looked at.
-
-    Without the cache the whole prefix is computed again for each syllable, with the same outcome.
-    """
-    end = target_tokenizer.eos_id
-    predictions = []
-    for start in range(0, len(pairs), batch_size):
-        batch = collate(pairs[start : start + batch_size], source_tokenizer, target_tokenizer)
-        with torch.no_grad():
-            decoder = model.conditioned(batch.source_ids, source_mask=batch.source_mask)
-        ids = generate(
-            decoder,
-            torch.full_like(batch.source_ids[:, :1], target_tokenizer.bos_id),
-            max_new_tokens=model.config.max_seq_len - 1,
-            temperature=0.0,
-            eos_id=end,
-            use_cache=use_cache,
-        )
-        for row in ids[:, 1:].tolist():
-            spoken = row[: row.index(end)] if end in row else row
-            predictions.append(tuple(target_tokenizer.tokens(spoken)))
-    return predictions

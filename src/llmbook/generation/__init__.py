@@ -2,7 +2,7 @@
 
 from llmbook.generation.beam_search import Beams, beam_search
 from llmbook.generation.generate import LanguageModel, generate
-from llmbook.generation.transcriber import Transcriber, load_transcriber, save_transcriber
+from llmbook.generation.transcriber import Transcriber, load_transcriber, save_transcriber, transcribe
 from llmbook.generation.translator import Translator, load_translator, save_translator
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "load_translator",
     "save_transcriber",
     "save_translator",
+    "transcribe",
 ]

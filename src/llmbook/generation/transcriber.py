@@ -3,10 +3,14 @@
 Book: §1.2.2
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmbook.data import vendored
+import torch
+
+from llmbook.data import PinyinPair, collate, vendored
+from llmbook.generation.generate import generate
 from llmbook.generation.stored import FILES, store_transformer, stored_transformer
 from llmbook.models import Transformer
 from llmbook.tokenizers import Characters
@@ -16,11 +20,44 @@ TOKENIZERS = ("characters.json", "syllables.json")
 
 @dataclass(frozen=True)
 class Transcriber:
-    """Chinese characters to syllables with tone marks; `evaluation.transcribe` reads with it."""
+    """Chinese characters to syllables with tone marks; `transcribe` reads with it."""
 
     model: Transformer
     characters: Characters
     syllables: Characters
+
+
+def transcribe(
+    model: Transformer,
+    pairs: Sequence[PinyinPair],
+    source_tokenizer: Characters,
+    target_tokenizer: Characters,
+    *,
+    batch_size: int = 256,
+    use_cache: bool = True,
+) -> list[tuple[str, ...]]:
+    """The model's own syllables for the characters of each pair, decoded greedily; the pairs' syllables are not looked at.
+
+    Without the cache the whole prefix is computed again for each syllable, with the same outcome.
+    """
+    end = target_tokenizer.eos_id
+    predictions = []
+    for start in range(0, len(pairs), batch_size):
+        batch = collate(pairs[start : start + batch_size], source_tokenizer, target_tokenizer)
+        with torch.no_grad():
+            decoder = model.conditioned(batch.source_ids, source_mask=batch.source_mask)
+        ids = generate(
+            decoder,
+            torch.full_like(batch.source_ids[:, :1], target_tokenizer.bos_id),
+            max_new_tokens=model.config.max_seq_len - 1,
+            temperature=0.0,
+            eos_id=end,
+            use_cache=use_cache,
+        )
+        for row in ids[:, 1:].tolist():
+            spoken = row[: row.index(end)] if end in row else row
+            predictions.append(tuple(target_tokenizer.tokens(spoken)))
+    return predictions
 
 
 def save_transcriber(folder: Path, transcriber: Transcriber) -> None:

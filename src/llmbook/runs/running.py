@@ -203,25 +203,25 @@ def recording_fit(folder: Path, variant: str, histories: list[History], order: O
 
         checkpoint = Checkpoints(folder / "checkpoints", every=max(1, max_steps // 10))
         there = {"max_steps": max_steps, "checkpoint": checkpoint, "on_step": report, **kwargs}
-        histories.append(fit(model.to(order.device), lambda step: moved(batches(step), order.device), **there))
+        histories.append(fit(model.to(order.device), lambda step: to_device(batches(step), order.device), **there))
         return histories[-1]
 
     return recording
 
 
-def moved(batch: Any, device: str) -> Any:
+def to_device(batch: Any, device: str) -> Any:
     """A batch with its tensors on a device: a tensor, or a tuple, list, dict or dataclass of them."""
     if isinstance(batch, torch.Tensor):
         return batch.to(device)
     if isinstance(batch, dict):
-        return {name: moved(part, device) for name, part in batch.items()}
+        return {name: to_device(part, device) for name, part in batch.items()}
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(moved(part, device) for part in batch))
+        return type(batch)(*(to_device(part, device) for part in batch))
     if isinstance(batch, list | tuple):
-        return type(batch)(moved(part, device) for part in batch)
+        return type(batch)(to_device(part, device) for part in batch)
     if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
         return dataclasses.replace(
-            batch, **{f.name: moved(getattr(batch, f.name), device) for f in dataclasses.fields(batch)}
+            batch, **{f.name: to_device(getattr(batch, f.name), device) for f in dataclasses.fields(batch)}
         )
     return batch
 
