@@ -94,6 +94,8 @@ def test_a_bias_goes_to_the_self_attention():
     block, x = layer(), random_inputs(2, 4)
     forbid = torch.zeros(4, 4).masked_fill(~causal_mask(4), -1e9)
     close(block(x, bias=forbid), block(x, mask=causal_mask(4)))
+    by_head = torch.stack([forbid, torch.zeros(4, 4)])
+    assert torch.equal(block(x, bias=by_head), block(x, bias=by_head.expand(2, 2, 4, 4)))
 
 
 def test_without_positions_a_block_is_permutation_equivariant():

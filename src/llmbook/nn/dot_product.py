@@ -31,7 +31,7 @@ def scaled_dot_product_attention(
     Args:
         mask: True = may attend; [query, key], or 4-D and broadcasting to
             [batch, heads, query, key].
-        bias: added to the scores, with the same shapes.
+        bias: added to the scores, −∞ hides; [query, key], [heads, query, key] or 4-D.
         dropout: the share of weights that is set to 0, the others being scaled up.
         return_weights: give (output, weights) with weights [batch, heads, query, key].
 
@@ -85,17 +85,21 @@ def require_fitting(
             "(what is boolean is `mask`)"
         )
     full = [*q[:3], k[2]]
-    for name, given in (("mask", mask), ("bias", bias)):
-        if given is not None and not broadcasts(given.shape, full):
-            raise ValueError(
-                f"{name} has shape {list(given.shape)}; expected [query, key] = {full[2:]}, "
-                f"or 4-D and broadcasting to {full} "
-                "(a padding mask [batch, key] goes in as mask[:, None, None])"
-            )
+    if mask is not None and not (len(mask.shape) != 3 and broadcasts(mask.shape, full)):
+        raise ValueError(
+            f"mask has shape {list(mask.shape)}; expected [query, key] = {full[2:]}, "
+            f"or 4-D and broadcasting to {full} "
+            "(a padding mask [batch, key] goes in as mask[:, None, None])"
+        )
+    if bias is not None and not broadcasts(bias.shape, full):
+        raise ValueError(
+            f"bias has shape {list(bias.shape)}; expected [query, key] = {full[2:]}, "
+            f"[heads, query, key] = {full[1:]}, or 4-D and broadcasting to {full}"
+        )
 
 
 def broadcasts(shape: Sequence[int], full: Sequence[int]) -> bool:
-    """Whether a shape is 2-D or 4-D and broadcasts to the last dimensions of `full`."""
-    if len(shape) not in (2, 4):
+    """Whether a shape of 2, 3 or 4 dimensions broadcasts to the last dimensions of `full`."""
+    if len(shape) not in (2, 3, 4):
         return False
     return all(size in (1, want) for size, want in zip(shape, full[-len(shape) :], strict=True))
