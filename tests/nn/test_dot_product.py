@@ -337,3 +337,41 @@ def test_an_empty_row_makes_no_nan_on_the_way_back_either(as_bias):
     assert (output[:, :, 1] == 0).all()
     assert (query.grad[:, :, 1] == 0).all()
     assert all(x.grad.isfinite().all() for x in (query, key, value))
+
+
+@pytest.mark.parametrize("given", ["nothing", "mask", "bias", "both"])
+def test_for_the_way_back_the_weights_are_kept_once_and_no_scores(given):
+    query, key, value = (x.requires_grad_() for x in random_case())
+    options = {"mask": a_mask_with_an_empty_row(), "bias": torch.randn(3, 4, 5)}
+    options = {name: options[name] for name in options if given in (name, "both")}
+    kept = {}
+
+    def keep(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        scaled_dot_product_attention(query, key, value, **options)
+    assert sum(tensor.shape[-2:] == (4, 5) and tensor.numel() >= 2 * 3 * 4 * 5 for tensor in kept.values()) == 1
+
+
+@pytest.mark.parametrize("shape", [None, (4, 5), (2, 1, 4, 5)])
+def test_compiled_exported_mapped_and_without_data_it_is_the_same(shape, unhooked):
+    query, key, value = random_case()
+    mask = None if shape is None else torch.rand(shape, generator=torch.Generator().manual_seed(1)) < 0.4
+    bias = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(2))
+    bias[1, 2] = -math.inf
+
+    class Attend(torch.nn.Module):
+        def forward(self, query, key, value, bias):
+            return scaled_dot_product_attention(query, key, value, mask=mask, bias=bias)
+
+    inputs = (query, key, value, bias)
+    expected = Attend()(*inputs)
+    assert torch.equal(torch.compile(Attend(), backend="eager", fullgraph=True)(*inputs), expected)
+    assert torch.equal(torch.export.export(Attend(), inputs).module()(*inputs), expected)
+    several = torch.stack([bias, bias - 1])
+    mapped = torch.vmap(lambda bias: Attend()(query, key, value, bias))(several)
+    torch.testing.assert_close(mapped, torch.stack([Attend()(query, key, value, one) for one in several]))
+    mask = None if mask is None else mask.to("meta")
+    assert Attend()(*(x.to("meta") for x in inputs)).shape == expected.shape

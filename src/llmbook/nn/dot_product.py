@@ -24,9 +24,10 @@ def scaled_dot_product_attention(
 ) -> Float[Tensor, "batch heads query value_dim"] | tuple[Tensor, Tensor]:
     """softmax(Q Kᵀ / √d_k + bias) V, where only positions with mask True take part.
 
-    Vaswani et al. 2017, section 3.2.1, equation 1; their d_k is our head_dim. The softmax
-    of a row of −∞ alone would be 0 / 0, so a row that may attend to nothing enters it as
-    zeros and its weights are set to 0 afterwards: zero output, zero gradient, never a NaN.
+    Vaswani et al. 2017, section 3.2.1, equation 1; their d_k is our head_dim. What is hidden
+    has a score of −∞. The softmax of −∞ alone would be 0 / 0, so in a row that may attend to
+    nothing all is left visible, and what comes out is multiplied by 0: zero output, zero
+    gradient, never a NaN.
 
     Args:
         mask: True = may attend; [query, key], or 4-D and broadcasting to
@@ -43,14 +44,19 @@ def scaled_dot_product_attention(
     require_fitting(query, key, value, mask, bias)
     scores = query @ key.mT / math.sqrt(query.shape[-1])
     if bias is not None:
-        scores = scores + bias
+        finite = bias != -math.inf
+        mask = finite if mask is None else mask & finite
     if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf)
-    sees_nothing = (scores == -math.inf).all(dim=-1, keepdim=True)
-    weights = scores.masked_fill(sees_nothing, 0.0).softmax(dim=-1)
-    weights = weights.masked_fill(sees_nothing, 0.0)
+        sees_any = mask.any(dim=-1, keepdim=True)
+        hidden = torch.where(sees_any, -math.inf, 0.0).to(scores.dtype)
+        scores = scores + torch.where(mask, 0.0 if bias is None else bias, hidden)
+    weights = scores.softmax(dim=-1)
     output = F.dropout(weights, dropout) @ value
-    return (output, weights) if return_weights else output
+    if mask is not None:
+        output = output * sees_any
+    if not return_weights:
+        return output
+    return output, weights if mask is None else weights * sees_any
 
 
 def require_fitting(
