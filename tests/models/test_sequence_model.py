@@ -124,6 +124,14 @@ def test_norm_and_residual_as_the_formulas_say(mixer):
             torch.testing.assert_close(layer(x, real, real, None), y)
 
 
+def test_made_on_the_meta_device_and_filled_it_computes_what_the_other_does(mixer):
+    model, x = small(mixer), ids(2, 6)
+    with torch.device("meta"):
+        other = SequenceModel(model.config)
+    other.to_empty(device="cpu").load_state_dict(model.state_dict())
+    assert torch.equal(other(x), model(x))
+
+
 def test_empty_input(mixer):
     model = small(mixer)
     assert model(torch.zeros(2, 0, dtype=torch.long)).shape == (2, 0, 11)

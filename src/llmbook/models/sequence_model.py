@@ -20,8 +20,10 @@ from llmbook.nn import (
     LayerNorm,
     LayerState,
     MultiHeadAttention,
+    NoPositions,
+    Positions,
+    SinusoidalPositions,
     causal_mask,
-    sinusoidal_encoding,
 )
 
 MIXERS = ("attention", "recurrence", "convolution")
@@ -161,15 +163,16 @@ class SequenceModel(nn.Module):
             of another shape, a sequence longer than max_seq_len.
     """
 
-    positions: Tensor
+    positions: Positions
 
     def __init__(self, config: SequenceModelConfig):
         super().__init__()
         self.config, d_model = config, config.d_model
         self.embedding = nn.Embedding(config.vocab_size, d_model)
-        table = sinusoidal_encoding(config.max_seq_len, d_model)
-        self.register_buffer(
-            "positions", table * (config.mixer == "attention"), persistent=False
+        self.positions = (
+            SinusoidalPositions(config.max_seq_len, d_model)
+            if config.mixer == "attention"
+            else NoPositions()
         )
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(Layer(config, index) for index in range(config.num_layers))
@@ -204,8 +207,8 @@ class SequenceModel(nn.Module):
         require_room(places, self.config.max_seq_len)
         if cache is not None:
             cache.extend_mask(real)
-        x = self.embedding(token_ids) * self.config.d_model**0.5 + self.positions[places]
-        x = self.dropout(x)
+        x = self.embedding(token_ids) * self.config.d_model**0.5
+        x = self.dropout(x + self.positions(places).to(x.dtype))
         for index, layer in enumerate(self.layers):
             x = layer(x, real, seen, None if cache is None else cache.layers[index])
         return self.norm(x)

@@ -18,9 +18,11 @@ from llmbook.nn import (
     KVCache,
     LayerNorm,
     LearnedPositions,
+    NoPositions,
+    Positions,
+    SinusoidalPositions,
     TransformerBlock,
     causal_mask,
-    sinusoidal_encoding,
 )
 
 
@@ -147,7 +149,7 @@ class Transformer(nn.Module):
             of other shapes or not boolean, a sequence longer than max_seq_len.
     """
 
-    positions: Tensor | LearnedPositions
+    positions: Positions
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
@@ -157,12 +159,11 @@ class Transformer(nn.Module):
         if config.source_vocab_size is not None or not config.tie_embeddings:
             source_vocab_size = config.source_vocab_size or config.vocab_size
             self.source_embedding = nn.Embedding(source_vocab_size, d_model)
-        if config.positions == "learned":
-            self.positions = LearnedPositions(config.max_seq_len, d_model)
-        else:
-            table = sinusoidal_encoding(config.max_seq_len, d_model)
-            table *= config.positions == "sinusoidal"  # 0 for "none"
-            self.register_buffer("positions", table, persistent=False)
+        self.positions = {
+            "sinusoidal": partial(SinusoidalPositions, config.max_seq_len, d_model),
+            "learned": partial(LearnedPositions, config.max_seq_len, d_model),
+            "none": NoPositions,
+        }[config.positions]()
         self.dropout = nn.Dropout(config.dropout)
 
         norm = partial(LayerNorm, eps=config.norm_eps)
@@ -255,9 +256,7 @@ class Transformer(nn.Module):
         """√d_model times the embedding, plus the position."""
         require_room(positions, self.config.max_seq_len)
         scaled = embedding(token_ids) * self.config.d_model**0.5
-        table = self.positions
-        rows = table[positions] if isinstance(table, Tensor) else table(positions)
-        return self.dropout(scaled + rows)
+        return self.dropout(scaled + self.positions(positions).to(scaled.dtype))
 
     def conditioned(
         self,

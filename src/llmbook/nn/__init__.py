@@ -10,8 +10,9 @@ from llmbook.nn.learned_position import LearnedPositions
 from llmbook.nn.masks import causal_mask, padding_mask, sliding_window_mask
 from llmbook.nn.multi_head import KeyValue, MultiHeadAttention
 from llmbook.nn.norms import LayerNorm, RMSNorm, layer_norm, rms_norm
+from llmbook.nn.positions import NoPositions, Positions
 from llmbook.nn.recurrent import LSTM, LSTMState, lstm_step
-from llmbook.nn.sinusoidal import sinusoidal_encoding
+from llmbook.nn.sinusoidal import SinusoidalPositions, sinusoidal_encoding
 
 __all__ = [
     "LSTM",
@@ -26,7 +27,10 @@ __all__ = [
     "LayerState",
     "LearnedPositions",
     "MultiHeadAttention",
+    "NoPositions",
+    "Positions",
     "RMSNorm",
+    "SinusoidalPositions",
     "TransformerBlock",
     "batch_norm",
     "causal_mask",
