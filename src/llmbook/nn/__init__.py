@@ -12,6 +12,7 @@ from llmbook.nn.multi_head import KeyValue, MultiHeadAttention
 from llmbook.nn.norms import LayerNorm, RMSNorm, layer_norm, rms_norm
 from llmbook.nn.positions import NoPositions, Positions
 from llmbook.nn.recurrent import LSTM, LSTMState, lstm_step
+from llmbook.nn.rotary import Rotary, RotaryScaling, apply_rotary, rotary_tables
 from llmbook.nn.sinusoidal import SinusoidalPositions, sinusoidal_encoding
 
 __all__ = [
@@ -30,8 +31,11 @@ __all__ = [
     "NoPositions",
     "Positions",
     "RMSNorm",
+    "Rotary",
+    "RotaryScaling",
     "SinusoidalPositions",
     "TransformerBlock",
+    "apply_rotary",
     "batch_norm",
     "causal_mask",
     "layer_norm",
@@ -39,6 +43,7 @@ __all__ = [
     "padding_mask",
     "receptive_field",
     "rms_norm",
+    "rotary_tables",
     "scaled_dot_product_attention",
     "sinusoidal_encoding",
     "sliding_window_mask",

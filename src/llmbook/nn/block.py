@@ -6,13 +6,14 @@ Book: §1.2.1
 from collections.abc import Callable
 from functools import partial
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from llmbook.nn.feed_forward import FeedForward
 from llmbook.nn.kv_cache import LayerCache
 from llmbook.nn.multi_head import KeyValue, MultiHeadAttention
 from llmbook.nn.norms import LayerNorm
+from llmbook.nn.rotary import Rotary
 
 
 def require_context(
@@ -88,11 +89,20 @@ class TransformerBlock(nn.Module):
         mask: Bool[Tensor, "..."] | None = None,
         context_mask: Bool[Tensor, "..."] | None = None,
         bias: Float[Tensor, "..."] | None = None,
+        rotary: Rotary | None = None,
+        positions: Int[Tensor, "... query"] | None = None,
         cache: LayerCache | None = None,
     ) -> Float[Tensor, "batch query d_model"]:
-        """Self-attention uses `mask`, `bias` and `cache`; cross-attention `context_mask`."""
+        """Cross-attention uses `context` and `context_mask`, self-attention all the others."""
         require_context(context, context_mask, self.cross_attention)
-        attend_self = partial(self.self_attention, mask=mask, bias=bias, cache=cache)
+        attend_self = partial(
+            self.self_attention,
+            mask=mask,
+            bias=bias,
+            rotary=rotary,
+            positions=positions,
+            cache=cache,
+        )
         x = self.sublayer(x, self.self_attention_norm, attend_self)
         if self.cross_attention is not None:
             attend_context = partial(self.cross_attention, context=context, mask=context_mask)

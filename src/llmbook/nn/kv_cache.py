@@ -24,6 +24,10 @@ class LayerCache:
         self.key: Tensor | None = None
         self.value: Tensor | None = None
 
+    @property
+    def length(self) -> int:
+        return 0 if self.key is None else self.key.shape[2]
+
     def extend(
         self,
         key: Float[Tensor, "batch heads new head_dim"],
