@@ -6,7 +6,7 @@ Book: §1.2.1
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from llmbook.nn import KeyValue, KVCache
+from llmbook.nn import KeyValue, KVCache, LayerCache
 
 
 class Conditioned(nn.Module):
@@ -57,4 +57,5 @@ class Conditioned(nn.Module):
         return memory.repeat_interleave(n, dim=0), mask, repeated
 
     def make_cache(self, batch_size: int) -> KVCache:
-        return KVCache(self.model.config.num_layers, batch_size, self.by_repeats[1][0].device)
+        layers = [LayerCache() for _ in self.model.decoder]
+        return KVCache(layers, batch_size, self.by_repeats[1][0].device)

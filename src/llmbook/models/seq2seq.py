@@ -136,7 +136,8 @@ class Seq2Seq(nn.Module):
         if cache is not None:
             cache.extend_mask(real)
             states = tuple(
-                layer.state or old for layer, old in zip(cache.layers, states, strict=True)
+                LSTMState(*layer.state) if layer.state else old
+                for layer, old in zip(cache.layers, states, strict=True)
             )
         mask = None if target_mask is None else real
         x, asker_state = self.asker(self.embed(target_ids), state=states[0], mask=mask)
@@ -146,7 +147,8 @@ class Seq2Seq(nn.Module):
             x = x + self.attention(x, context=encoded.memory, mask=seen)
         x, writer_state = self.writer(self.dropout(x), state=states[1], mask=mask)
         if cache is not None:
-            cache.layers[0].state, cache.layers[1].state = asker_state, writer_state
+            for layer, state in zip(cache.layers, (asker_state, writer_state), strict=True):
+                layer.state = tuple(state)
         return self.output(self.dropout(self.output_norm(x)))
 
     def conditioned(
@@ -176,6 +178,5 @@ class ConditionedSeq2Seq(nn.Module):
 
     def make_cache(self, batch_size: int) -> KVCache:
         """The states of the two layers that write."""
-        cache = KVCache(2, batch_size, self.model.embedding.weight.device)
-        cache.layers = [LayerState(), LayerState()]
-        return cache
+        device = self.model.embedding.weight.device
+        return KVCache([LayerState(), LayerState()], batch_size, device)

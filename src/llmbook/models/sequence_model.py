@@ -17,8 +17,10 @@ from llmbook.nn import (
     CausalConv1d,
     FeedForward,
     KVCache,
+    LayerCache,
     LayerNorm,
     LayerState,
+    LSTMState,
     MultiHeadAttention,
     NoPositions,
     Positions,
@@ -95,10 +97,10 @@ class Recurrence(nn.Module):
         self.lstm = LSTM(config.d_model, config.d_model)
 
     def forward(self, x: Tensor, real: Tensor, seen: Tensor, cache) -> Tensor:
-        state = None if cache is None else cache.state
+        state = LSTMState(*cache.state) if cache is not None and cache.state else None
         output, state = self.lstm(x, state=state, mask=None if real.all() else real)
         if cache is not None:
-            cache.state = state
+            cache.state = tuple(state)
         return output
 
 
@@ -215,7 +217,5 @@ class SequenceModel(nn.Module):
 
     def make_cache(self, batch_size: int) -> KVCache:
         """Keys and values for attention; for the others a state that does not grow."""
-        cache = KVCache(len(self.layers), batch_size, self.embedding.weight.device)
-        if self.config.mixer != "attention":
-            cache.layers = [LayerState() for _ in self.layers]
-        return cache
+        kept = LayerCache if self.config.mixer == "attention" else LayerState
+        return KVCache([kept() for _ in self.layers], batch_size, self.embedding.weight.device)

@@ -119,7 +119,7 @@ class MultiHeadAttention(nn.Module):
         With a cache, x holds the new positions only; their keys and values are appended to it,
         and positions go on from its length unless given.
         """
-        query, key, value = self.project(x, context, rotary, positions, cache)
+        query, key, value = self.project(x, context, cache, rotary=rotary, positions=positions)
         dropout = self.dropout if self.training else 0.0
         heads = scaled_dot_product_attention(
             query, key, value, mask=mask, bias=bias, dropout=dropout
@@ -137,7 +137,7 @@ class MultiHeadAttention(nn.Module):
         positions: Int[Tensor, "... query"] | None = None,
     ) -> Float[Tensor, "batch heads query key"]:
         """The weights that `forward` would use, without dropout, to be looked at."""
-        query, key, value = self.project(x, context, rotary, positions, None)
+        query, key, value = self.project(x, context, rotary=rotary, positions=positions)
         _, weights = scaled_dot_product_attention(
             query, key, value, mask=mask, bias=bias, return_weights=True
         )
@@ -147,9 +147,10 @@ class MultiHeadAttention(nn.Module):
         self,
         x: Tensor,
         context: Tensor | KeyValue | None,
-        rotary: Rotary | None,
-        positions: Tensor | None,
-        cache: LayerCache | None,
+        cache: LayerCache | None = None,
+        *,
+        rotary: Rotary | None = None,
+        positions: Tensor | None = None,
     ) -> tuple[Float[Tensor, "b h t k"], Float[Tensor, "b h s k"], Float[Tensor, "b h s k"]]:
         """Queries, keys and values by head; each key and value repeated for its query heads."""
         require_inputs(
