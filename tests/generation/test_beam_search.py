@@ -215,7 +215,7 @@ def test_a_transformer_cached_as_uncached_and_a_batch_as_its_rows(num_beams):
     options = {"num_beams": num_beams, "max_new_tokens": 8, "eos_id": EOS}
     begin = prompts([1], [1], [1])
     cached = beam_search(decoder, begin, **options)
-    uncached = beam_search(Uncached(decoder), begin, **options)
+    uncached = beam_search(Uncached(decoder.repeated(num_beams)), begin, **options)
     assert torch.equal(cached.token_ids, uncached.token_ids)
     torch.testing.assert_close(cached.scores, uncached.scores, atol=1e-5, rtol=0)
     assert len({tuple(row) for row in cached.token_ids[:, 0].tolist()}) > 1
@@ -225,6 +225,24 @@ def test_a_transformer_cached_as_uncached_and_a_batch_as_its_rows(num_beams):
         for beam in range(num_beams):
             assert new_tokens(cached, row, beam) == new_tokens(one, 0, beam)
         torch.testing.assert_close(cached.scores[row], one.scores[0], atol=1e-5, rtol=0)
+
+
+def test_a_model_with_something_for_each_row_is_told_how_many_beams_share_it():
+    class Sources(Chain):
+        """Row r repeats what its source says, whatever is asked."""
+
+        def __init__(self, said):
+            self.said = said
+
+        def repeated(self, n):
+            return Sources(self.said.repeat_interleave(n))
+
+        def forward(self, token_ids, *, token_mask=None, cache=None):
+            assert len(token_ids) == len(self.said)
+            return torch.nn.functional.one_hot(self.said, 5).float()[:, None].expand(-1, token_ids.shape[1], -1)
+
+    beams = beam_search(Sources(torch.tensor([3, 1])), prompts([2], [2]), num_beams=3, max_new_tokens=2)
+    assert beams.token_ids[:, 0].tolist() == [[2, 3, 3], [2, 1, 1]]
 
 
 def test_rows_that_stop_at_different_times_are_as_alone():

@@ -67,6 +67,15 @@ def test_generation_with_and_without_cache_and_beams(model):
         torch.testing.assert_close(beams.scores[row], expected.scores[0], atol=1e-5, rtol=1e-5)
 
 
+def test_a_source_has_several_rows_of_the_target_where_it_is_told_so(model):
+    source, target = ids(2, 5), ids(6, 4, seed=1)
+    expected = model(source.repeat_interleave(3, dim=0), target)
+    decoder = model.conditioned(source).repeated(3)
+    cache = decoder.make_cache(6)
+    scores = torch.cat([decoder(part, cache=cache) for part in target.split(2, dim=1)], dim=1)
+    torch.testing.assert_close(scores, expected, atol=1e-5, rtol=1e-5)
+
+
 def test_embedding_and_output_are_one(model):
     assert model.output.weight is model.embedding.weight
 

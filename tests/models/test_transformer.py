@@ -277,7 +277,7 @@ def test_a_cache_without_masks():
 def test_a_reordered_cache_goes_on_from_the_other_rows():
     # Three beams of one source; the second is kept twice, the first dropped.
     model, source, target = build(), ids(1, 5).expand(3, -1), ids(3, 6, seed=1)
-    decoder = model.conditioned(source)
+    decoder = model.conditioned(source[:1]).repeated(3)
     cache = decoder.make_cache(3)
     decoder(target[:, :4], cache=cache)
     rows = torch.tensor([1, 1, 2])
@@ -287,15 +287,20 @@ def test_a_reordered_cache_goes_on_from_the_other_rows():
     assert (expected - model(source, target))[0, 4:].abs().max() > 1e-3
 
 
-def test_a_source_may_have_several_rows_of_the_target():
+def test_a_source_has_several_rows_of_the_target_where_it_is_told_so():
     model, source, target = build(), ids(2, 5), ids(6, 4, seed=1)
     source_mask = torch.tensor([[True] * 5, [True, True, True, False, False]])
     decoder = model.conditioned(source, source_mask=source_mask)
     expected = model(source.repeat_interleave(3, dim=0), target, source_mask=source_mask.repeat_interleave(3, dim=0))
-    close(decoder(target), expected)
-    cache = decoder.make_cache(6)
-    close(torch.cat([decoder(part, cache=cache) for part in target.split(2, dim=1)], dim=1), expected)
+    threefold = decoder.repeated(3)
+    close(threefold(target), expected)
+    cache = threefold.make_cache(6)
+    close(torch.cat([threefold(part, cache=cache) for part in target.split(2, dim=1)], dim=1), expected)
     close(decoder(target[:2]), model(source, target[:2], source_mask=source_mask))
+    close(
+        model.conditioned(source).repeated(2).repeated(3)(target.repeat(2, 1))[:3],
+        model(source[:1].expand(3, -1), target[:3]),
+    )
 
 
 def test_keys_and_values_of_the_memory_are_computed_once(monkeypatch):
@@ -459,8 +464,9 @@ def test_mistakes_of_the_two_halves_are_named():
     with pytest.raises(ValueError, match=r"context has shape \[2, 5, 8\]; expected \[batch, length, d_model = 16\]"):
         model.decode(target, memory[..., :8])
     decoder = model.conditioned(source)
-    with pytest.raises(ValueError, match="memory has 2 rows, target_ids 3; expected as many"):
-        decoder(ids(3, 4))
+    for rows in (1, 3, 4):
+        with pytest.raises(ValueError, match=f"memory has 2 rows, target_ids {rows}; expected as many"):
+            decoder(ids(rows, 4))
     with pytest.raises(ValueError, match="the cache was made for a batch of 3; got 2 rows"):
         decoder(target, cache=decoder.make_cache(3))
     cache = decoder.make_cache(2)

@@ -5,6 +5,7 @@ Book: §1.2.1
 
 import math
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from einops import rearrange, repeat
@@ -21,6 +22,14 @@ class Beams:
 
     token_ids: Int[Tensor, "batch num_beams total"]
     scores: Float[Tensor, "batch num_beams"]
+
+
+@runtime_checkable
+class RowByRow(Protocol):
+    """A language model that has something for each row, a source for instance, and has to be told that beams share it."""
+
+    def repeated(self, n: int) -> LanguageModel:
+        """The same model for n neighbouring rows in place of each."""
 
 
 @torch.no_grad()
@@ -43,7 +52,8 @@ def beam_search(
     It stops when no live hypothesis can come among the kept ones. log p ≤ 0, so a sum never rises: with a positive penalty S becomes at
     best S / max_new_tokens^length_penalty, otherwise S / |y|^length_penalty with the present |y|. At `max_new_tokens` what lives is kept.
 
-    Put the model into `eval()` first. The model's cache needs `reorder(rows)`.
+    Put the model into `eval()` first. The model's cache needs `reorder(rows)`; a model that has something of its own for each prompt,
+    as a decoder has its source, needs `repeated(n)`.
 
     Leaves out: padded prompts, diverse beams, reading the prompt once for all of its beams.
 
@@ -67,6 +77,8 @@ def beam_search(
             f"got num_beams {num_beams}, max_new_tokens {max_new_tokens}, length_penalty {length_penalty}"
         )
 
+    if isinstance(model, RowByRow):
+        model = model.repeated(num_beams)
     batch = len(token_ids)
     first_row = num_beams * torch.arange(batch, device=token_ids.device)[:, None]
     cache = model.make_cache(batch * num_beams)

@@ -159,7 +159,7 @@ class Seq2Seq(nn.Module):
 
 
 class ConditionedSeq2Seq(nn.Module):
-    """The decoder with what was read filled in, for one target row a source or n neighbours."""
+    """The decoder with what was read filled in, a row of the target for each of the source."""
 
     def __init__(self, model: Seq2Seq, encoded: Encoded):
         super().__init__()
@@ -172,9 +172,11 @@ class ConditionedSeq2Seq(nn.Module):
         token_mask: Bool[Tensor, "batch target"] | None = None,
         cache: KVCache | None = None,
     ) -> Float[Tensor, "batch target vocab_size"]:
-        repeats = max(1, token_ids.shape[0] // max(1, self.encoded.memory.shape[0]))
-        encoded = self.encoded if repeats == 1 else self.encoded.repeated(repeats)
-        return self.model.decode(token_ids, encoded, target_mask=token_mask, cache=cache)
+        return self.model.decode(token_ids, self.encoded, target_mask=token_mask, cache=cache)
+
+    def repeated(self, n: int) -> "ConditionedSeq2Seq":
+        """The same with each source n times in a row, for n rows of the target each."""
+        return ConditionedSeq2Seq(self.model, self.encoded.repeated(n))
 
     def make_cache(self, batch_size: int) -> KVCache:
         """The states of the two layers that write."""
