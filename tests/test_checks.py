@@ -11,7 +11,13 @@ from llmbook import checks
 def test_what_is_right_passes():
     checks.require_positive(d_model=1, num_heads=7)
     checks.require_share(dropout=0.0)
+    checks.require_even(d_model=2)
+    checks.require_divides(num_heads=3, d_model=6)
+    checks.require_above_zero(eps=1e-9)
     checks.require_one_of("norm", "pre", ("pre", "post"))
+    checks.require_last(torch.zeros(2, 3), d_model=3)
+    checks.require_sequence(torch.zeros(2, 3, 4), "context", d_model=4)
+    checks.require_mask(torch.ones(2, 3, dtype=torch.bool), [2, 3])
     checks.require_indices(torch.tensor([[0, 4]]), "token ids", "id", vocab_size=5)
     checks.require_indices(torch.zeros(2, 0, dtype=torch.long), "token ids", "id", vocab_size=5)
 
@@ -47,6 +53,24 @@ def test_where_a_tensor_has_no_values(monkeypatch):
     ("check", "arguments", "named", "message"),
     [
         (checks.require_positive, (), {"d_model": 3, "d_ff": 0}, "d_ff is 0; expected at least 1"),
+        (checks.require_even, (), {"d_model": 0}, "d_model is 0; expected an even number, at least 2"),
+        (checks.require_even, (), {"d_model": 3}, "d_model is 3; expected an even number, at least 2"),
+        (checks.require_divides, (), {"num_heads": 4, "d_model": 6}, "num_heads = 4 does not divide d_model = 6"),
+        (checks.require_divides, (), {"num_heads": 0, "d_model": 6}, "num_heads = 0 does not divide d_model = 6"),
+        (checks.require_above_zero, (), {"eps": float("nan")}, "eps is nan; expected eps > 0"),
+        (checks.require_last, (torch.zeros(2, 3),), {"d_ff": 4}, r"x has shape \[2, 3\]; expected .* of d_ff = 4"),
+        (
+            checks.require_sequence,
+            (torch.zeros(2, 3), "context"),
+            {"d_model": 3},
+            r"context has shape \[2, 3\]; expected \[batch, length, d_model = 3\]",
+        ),
+        (
+            checks.require_mask,
+            (torch.ones(2, 3), [2, 3]),
+            {},
+            r"mask is torch.float32 of shape \[2, 3\]; expected torch.bool of shape \[2, 3\]",
+        ),
         (checks.require_share, (), {"dropout": 1.0}, r"dropout is 1\.0; expected 0 <= dropout < 1"),
         (checks.require_share, (), {"dropout": float("nan")}, "dropout is nan"),
         (

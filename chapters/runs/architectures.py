@@ -17,8 +17,7 @@ from torch.nn import functional as F
 from llmbook.data import Batch, PinyinPair, align, batches, collate, pinyin_pairs, polyphones
 from llmbook.evaluation import pinyin_accuracy, transcribe
 from llmbook.generation import generate
-from llmbook.models import Transformer, TransformerConfig
-from llmbook.models.transformer import initialize, positions_of
+from llmbook.models import Transformer, TransformerConfig, initialize, positions_of
 from llmbook.nn import FeedForward, KVCache, LayerCache, LayerNorm, TransformerBlock, causal_mask, sinusoidal_encoding
 from llmbook.tokenizers import Characters
 from llmbook.training import cross_entropy, fit, warmup_cosine

@@ -82,13 +82,15 @@ def test_embedding_and_output_are_one(model):
 
 @pytest.mark.messages
 def test_mistakes_are_named(model):
-    with pytest.raises(
-        ValueError, match="vocab_size is 9, d_model 7; expected vocab_size >= 1 and an even d_model >= 2"
-    ):
+    with pytest.raises(ValueError, match="d_model is 7; expected an even number"):
         Seq2SeqConfig(9, d_model=7)
+    with pytest.raises(ValueError, match="vocab_size is 0; expected at least 1"):
+        Seq2SeqConfig(0)
     with pytest.raises(ValueError, match=r"dropout is 1.0"):
         Seq2SeqConfig(9, dropout=1.0)
     with pytest.raises(ValueError, match=r"token ids go from 3 to 11"):
         model(torch.tensor([[3, 11]]), ids(1, 2))
-    with pytest.raises(ValueError, match="padding before a real token"):
+    with pytest.raises(ValueError, match="memory has 2 rows, target_ids 3; expected as many"):
+        model(ids(2, 3), ids(3, 2))
+    with pytest.raises(ValueError, match="source_mask has padding before a real token"):
         model(ids(1, 3), ids(1, 2), source_mask=torch.tensor([[False, True, True]]))

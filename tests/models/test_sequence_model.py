@@ -147,8 +147,8 @@ def test_empty_input(mixer):
         ({"num_layers": 0}, "num_layers is 0; expected at least 1"),
         ({"kernel_size": 6}, "kernel_size is 6; expected 2 … 5"),
         ({"dropout": 1.0}, r"dropout is 1.0; expected 0 <= dropout < 1"),
-        ({"d_model": 7}, "d_model = 7 must be even and divisible by num_heads = 4"),
-        ({"d_model": 10}, "d_model = 10 must be even and divisible by num_heads = 4"),
+        ({"d_model": 7}, "d_model is 7; expected an even number"),
+        ({"d_model": 10}, "num_heads = 4 does not divide d_model = 10"),
     ],
 )
 def test_settings_that_cannot_be_are_named(settings, message):

@@ -199,7 +199,7 @@ def test_mistakes_are_named():
         TransformerBlock(8, 3, 16)
     with pytest.raises(ValueError, match="num_kv_heads = 3 does not divide num_heads = 4"):
         TransformerBlock(8, 4, 16, num_kv_heads=3)
-    with pytest.raises(ValueError, match="d_ff 0"):
+    with pytest.raises(ValueError, match="d_ff is 0"):
         TransformerBlock(8, 2, 0)
     with pytest.raises(ValueError, match=r"dropout is 1\.5"):
         TransformerBlock(8, 2, 16, dropout=1.5)

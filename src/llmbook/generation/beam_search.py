@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from llmbook.generation.generate import LanguageModel
+from llmbook.generation.generate import LanguageModel, require_prompt
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ def beam_search(
         ValueError: an empty prompt, num_beams or max_new_tokens below 1, more beams than there are sequences, an eos_id outside the
             vocabulary, a length_penalty that is not finite, logits from which no probability follows.
     """
-    if token_ids.ndim != 2 or 0 in token_ids.shape:
-        raise ValueError(f"a prompt needs at least one token; got token_ids of shape {tuple(token_ids.shape)}")
+    require_prompt(token_ids)
     if num_beams < 1 or max_new_tokens < 1 or not math.isfinite(length_penalty):
         raise ValueError(
             f"expected num_beams >= 1, max_new_tokens >= 1 and a finite length_penalty; "

@@ -56,8 +56,7 @@ def generate(
     Raises:
         ValueError: an empty prompt, padding on the right, a negative temperature or number of tokens, a pad_id without eos_id.
     """
-    if 0 in token_ids.shape:
-        raise ValueError(f"a prompt needs at least one token; got token_ids of shape {tuple(token_ids.shape)}")
+    require_prompt(token_ids)
     if temperature < 0 or max_new_tokens < 0:
         raise ValueError(
             f"expected temperature >= 0 and max_new_tokens >= 0; got temperature {temperature}, max_new_tokens {max_new_tokens}"
@@ -99,3 +98,9 @@ def sample(
         return logits.argmax(dim=-1)
     probabilities = (logits / temperature).softmax(dim=-1)
     return torch.multinomial(probabilities, num_samples=1, generator=generator).squeeze(-1)
+
+
+def require_prompt(token_ids: Tensor) -> None:
+    """Raises ValueError unless there is at least one row, and a token in each."""
+    if token_ids.ndim != 2 or 0 in token_ids.shape:
+        raise ValueError(f"a prompt needs at least one token; got token_ids of shape {tuple(token_ids.shape)}")

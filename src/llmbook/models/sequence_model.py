@@ -11,7 +11,16 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from llmbook.models.transformer import initialize, positions_of, real_tokens, require_room
+from llmbook.checks import (
+    has_values,
+    require_divides,
+    require_even,
+    require_one_of,
+    require_positive,
+    require_share,
+)
+from llmbook.models.initialization import initialize
+from llmbook.models.inputs import real_tokens, seen_and_positions
 from llmbook.nn import (
     LSTM,
     CausalConv1d,
@@ -54,21 +63,20 @@ class SequenceModelConfig:
     residual: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "d_model", "num_layers", "num_heads", "max_seq_len"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
-        if self.d_model % 2 or self.d_model % self.num_heads:
-            raise ValueError(
-                f"d_model = {self.d_model} must be even and divisible by "
-                f"num_heads = {self.num_heads}"
-            )
-        for name, known in (("mixer", MIXERS), ("norm", NORMS)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {known}")
+        require_positive(
+            vocab_size=self.vocab_size,
+            d_model=self.d_model,
+            num_layers=self.num_layers,
+            num_heads=self.num_heads,
+            max_seq_len=self.max_seq_len,
+        )
+        require_even(d_model=self.d_model)
+        require_divides(num_heads=self.num_heads, d_model=self.d_model)
+        require_one_of("mixer", self.mixer, MIXERS)
+        require_one_of("norm", self.norm, NORMS)
+        require_share(dropout=self.dropout)
         if not 2 <= self.kernel_size <= 5:
             raise ValueError(f"kernel_size is {self.kernel_size}; expected 2 … 5")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}; expected 0 <= dropout < 1")
 
     @property
     def d_ff(self) -> int:
@@ -98,7 +106,8 @@ class Recurrence(nn.Module):
 
     def forward(self, x: Tensor, real: Tensor, seen: Tensor, cache) -> Tensor:
         state = LSTMState(*cache.state) if cache is not None and cache.state else None
-        output, state = self.lstm(x, state=state, mask=None if real.all() else real)
+        padded = not has_values(real) or not real.all()
+        output, state = self.lstm(x, state=state, mask=real if padded else None)
         if cache is not None:
             cache.state = tuple(state)
         return output
@@ -180,9 +189,6 @@ class SequenceModel(nn.Module):
         self.layers = nn.ModuleList(Layer(config, index) for index in range(config.num_layers))
         self.norm = LayerNorm(d_model) if config.norm == "pre" else nn.Identity()
         initialize(self)
-        for module in self.modules():
-            if isinstance(module, LSTM):
-                module.reset()
 
     def forward(
         self,
@@ -204,13 +210,11 @@ class SequenceModel(nn.Module):
     ) -> Float[Tensor, "batch tokens d_model"]:
         """What the scores are computed from."""
         real = real_tokens(token_ids, token_mask, self.config.vocab_size)
-        seen = real if cache is None else cache.followed_by(real)
-        places = positions_of(seen)[:, -real.shape[1] :]
-        require_room(places, self.config.max_seq_len)
+        seen, positions = seen_and_positions(real, cache, self.config.max_seq_len)
         if cache is not None:
             cache.extend_mask(real)
         x = self.embedding(token_ids) * self.config.d_model**0.5
-        x = self.dropout(x + self.positions(places).to(x.dtype))
+        x = self.dropout(x + self.positions(positions).to(x.dtype))
         for index, layer in enumerate(self.layers):
             x = layer(x, real, seen, None if cache is None else cache.layers[index])
         return self.norm(x)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from llmbook.nn.norms import require_last, require_width
+from llmbook.checks import require_above_zero, require_last, require_mask, require_positive
 
 
 def batch_norm(
@@ -47,7 +47,8 @@ class BatchNorm(nn.Module):
 
     def __init__(self, d_model: int, *, eps: float = 1e-5, momentum: float = 0.1):
         super().__init__()
-        require_width(d_model, eps)
+        require_positive(d_model=d_model)
+        require_above_zero(eps=eps)
         if not 0 < momentum <= 1:
             raise ValueError(f"momentum is {momentum}; expected 0 < momentum <= 1")
         self.eps, self.momentum = eps, momentum
@@ -60,12 +61,9 @@ class BatchNorm(nn.Module):
         self, x: Float[Tensor, "... d_model"], *, mask: Bool[Tensor, "..."] | None = None
     ) -> Float[Tensor, "... d_model"]:
         """`mask` (True = real) keeps padding out of the statistics."""
-        require_last(x, self.weight)
-        if mask is not None and (mask.shape != x.shape[:-1] or mask.dtype != torch.bool):
-            raise ValueError(
-                f"the mask is {mask.dtype} of shape {list(mask.shape)}; "
-                f"expected torch.bool of shape {list(x.shape[:-1])}"
-            )
+        require_last(x, d_model=len(self.weight))
+        if mask is not None:
+            require_mask(mask, x.shape[:-1])
         mean, variance = self.running_mean, self.running_variance
         if self.training:
             rows = x.reshape(-1, x.shape[-1]) if mask is None else x[mask]

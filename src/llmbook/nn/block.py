@@ -16,21 +16,6 @@ from llmbook.nn.norms import LayerNorm
 from llmbook.nn.rotary import Rotary
 
 
-def require_context(
-    context: Tensor | KeyValue | None,
-    context_mask: Tensor | None,
-    cross_attention: nn.Module | None,
-) -> None:
-    """Raises ValueError unless a context comes just where there is cross-attention to it."""
-    if (context is None) != (cross_attention is None):
-        has = "no cross-attention" if cross_attention is None else "cross-attention"
-        got = "no" if context is None else "a"
-        raise ValueError(f"this layer has {has}; it got {got} context")
-    if context is None and context_mask is not None:
-        shape = list(context_mask.shape)
-        raise ValueError(f"got a context_mask of shape {shape} without a context")
-
-
 class TransformerBlock(nn.Module):
     """Self-attention, cross-attention where asked for, feed-forward: three sublayers f.
 
@@ -114,3 +99,18 @@ class TransformerBlock(nn.Module):
         if self.norm_first:
             return x + self.dropout(f(norm(x)))
         return norm(x + self.dropout(f(x)))
+
+
+def require_context(
+    context: Tensor | KeyValue | None,
+    context_mask: Tensor | None,
+    cross_attention: nn.Module | None,
+) -> None:
+    """Raises ValueError unless a context comes just where there is cross-attention to it."""
+    if (context is None) != (cross_attention is None):
+        has = "no cross-attention" if cross_attention is None else "cross-attention"
+        got = "no" if context is None else "a"
+        raise ValueError(f"this layer has {has}; it got {got} context")
+    if context is None and context_mask is not None:
+        shape = list(context_mask.shape)
+        raise ValueError(f"got a context_mask of shape {shape} without a context")

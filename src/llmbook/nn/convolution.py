@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from llmbook.checks import require_positive, require_sequence
+
 
 def receptive_field(kernel_size: int, num_layers: int) -> int:
     """How many tokens, itself counted, one output sees where dilations are 1, 2, 4, ….
@@ -34,11 +36,7 @@ class CausalConv1d(nn.Module):
 
     def __init__(self, d_in: int, d_out: int, kernel_size: int, *, dilation: int = 1):
         super().__init__()
-        if min(d_in, d_out, kernel_size, dilation) < 1:
-            raise ValueError(
-                f"d_in is {d_in}, d_out {d_out}, kernel_size {kernel_size}, "
-                f"dilation {dilation}; expected each >= 1"
-            )
+        require_positive(d_in=d_in, d_out=d_out, kernel_size=kernel_size, dilation=dilation)
         self.d_in, self.kernel_size, self.dilation = d_in, kernel_size, dilation
         self.linear = nn.Linear(kernel_size * d_in, d_out)
 
@@ -54,10 +52,7 @@ class CausalConv1d(nn.Module):
         past: Float[Tensor, "batch reach d_in"] | None = None,
     ) -> Float[Tensor, "batch seq d_out"]:
         """`past`: the `reach` inputs before x, where they are not 0."""
-        if x.ndim != 3 or x.shape[-1] != self.d_in:
-            raise ValueError(
-                f"x has shape {list(x.shape)}; expected [batch, seq, d_in = {self.d_in}]"
-            )
+        require_sequence(x, "x", d_in=self.d_in)
         batch, length, _ = x.shape
         if past is None:
             past = x.new_zeros(batch, self.reach, self.d_in)

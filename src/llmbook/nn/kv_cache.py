@@ -12,15 +12,6 @@ from torch import Tensor
 from llmbook.checks import require_indices
 
 
-def require_same_but_length(cached: Tensor, new: Tensor) -> None:
-    """Raises ValueError unless the shapes differ in the length, the third of four, at most."""
-    old, got = list(cached.shape), list(new.shape)
-    if len(got) != 4 or old[:2] + old[3:] != got[:2] + got[3:]:
-        raise ValueError(
-            f"the cache holds keys of shape {old}; got {got}, where only the third may differ"
-        )
-
-
 class LayerCache:
     """The keys and values of one attention layer, [batch, kv_heads, length, head_dim] each."""
 
@@ -131,3 +122,12 @@ class KVCache:
         self.mask = self.mask[rows]
         for layer in self.layers:
             layer.reorder(rows)
+
+
+def require_same_but_length(cached: Tensor, new: Tensor) -> None:
+    """Raises ValueError unless the shapes differ in the length, the third of four, at most."""
+    old, got = list(cached.shape), list(new.shape)
+    if len(got) != 4 or old[:2] + old[3:] != got[:2] + got[3:]:
+        raise ValueError(
+            f"the cache holds keys of shape {old}; got {got}, where only the third may differ"
+        )

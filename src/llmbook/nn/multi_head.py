@@ -10,6 +10,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from llmbook.checks import require_divides, require_sequence, require_share
 from llmbook.nn.dot_product import scaled_dot_product_attention
 from llmbook.nn.kv_cache import LayerCache
 from llmbook.nn.rotary import Rotary, apply_rotary
@@ -20,46 +21,6 @@ class KeyValue(NamedTuple):
 
     key: Float[Tensor, "batch kv_heads key head_dim"]
     value: Float[Tensor, "batch kv_heads key head_dim"]
-
-
-def require_heads(d_model: int, num_heads: int, num_kv_heads: int, dropout: float) -> None:
-    """Raises ValueError unless kv heads divide heads, heads the width, and 0 <= dropout < 1."""
-    if d_model < 1 or num_heads < 1 or d_model % num_heads:
-        raise ValueError(f"num_heads = {num_heads} does not divide d_model = {d_model}")
-    if num_kv_heads < 1 or num_heads % num_kv_heads:
-        raise ValueError(
-            f"num_kv_heads = {num_kv_heads} does not divide num_heads = {num_heads}"
-        )
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout}; expected 0 <= dropout < 1")
-
-
-def require_inputs(
-    x: Tensor,
-    context: Tensor | KeyValue | None,
-    d_model: int,
-    *,
-    cache: LayerCache | None,
-    rotary: Rotary | None,
-    positions: Tensor | None,
-) -> None:
-    """Raises ValueError unless each is [batch, length, d_model], with what fits it.
-
-    A cache and rotary positions go with x alone, positions with rotary ones.
-    """
-    if context is not None and (cache is not None or rotary is not None):
-        shape = list((context.key if isinstance(context, KeyValue) else context).shape)
-        given = "a cache keeps" if cache is not None else "rotary positions turn"
-        raise ValueError(f"{given} the keys of x itself; got a context too, of shape {shape}")
-    if positions is not None and rotary is None:
-        shape = list(positions.shape)
-        raise ValueError(f"got positions of shape {shape} without rotary tables to look up")
-    for name, given in (("x", x), ("context", context)):
-        if isinstance(given, Tensor) and (given.ndim != 3 or given.shape[-1] != d_model):
-            shape = list(given.shape)
-            raise ValueError(
-                f"{name} has shape {shape}; expected [batch, length, d_model = {d_model}]"
-            )
 
 
 class MultiHeadAttention(nn.Module):
@@ -92,7 +53,9 @@ class MultiHeadAttention(nn.Module):
     ):
         super().__init__()
         num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
-        require_heads(d_model, num_heads, num_kv_heads, dropout)
+        require_divides(num_heads=num_heads, d_model=d_model)
+        require_divides(num_kv_heads=num_kv_heads, num_heads=num_heads)
+        require_share(dropout=dropout)
         self.d_model, self.dropout = d_model, dropout
         self.num_heads, self.num_kv_heads = num_heads, num_kv_heads
         kv_width = num_kv_heads * (d_model // num_heads)
@@ -175,3 +138,28 @@ class MultiHeadAttention(nn.Module):
         key = rearrange(self.key(context), "b s (h k) -> b h s k", h=self.num_kv_heads)
         value = rearrange(self.value(context), "b s (h k) -> b h s k", h=self.num_kv_heads)
         return KeyValue(key, value)
+
+
+def require_inputs(
+    x: Tensor,
+    context: Tensor | KeyValue | None,
+    d_model: int,
+    *,
+    cache: LayerCache | None,
+    rotary: Rotary | None,
+    positions: Tensor | None,
+) -> None:
+    """Raises ValueError unless each is [batch, length, d_model], with what fits it.
+
+    A cache and rotary positions go with x alone, positions with rotary ones.
+    """
+    if context is not None and (cache is not None or rotary is not None):
+        shape = list((context.key if isinstance(context, KeyValue) else context).shape)
+        given = "a cache keeps" if cache is not None else "rotary positions turn"
+        raise ValueError(f"{given} the keys of x itself; got a context too, of shape {shape}")
+    if positions is not None and rotary is None:
+        shape = list(positions.shape)
+        raise ValueError(f"got positions of shape {shape} without rotary tables to look up")
+    require_sequence(x, "x", d_model=d_model)
+    if isinstance(context, Tensor):
+        require_sequence(context, "context", d_model=d_model)

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from llmbook.checks import require_above_zero, require_last, require_positive
+
 
 def layer_norm(
     x: Float[Tensor, "... d_model"],
@@ -33,21 +35,6 @@ def rms_norm(
     return x / (x.square().mean(dim=-1, keepdim=True) + eps).sqrt() * weight
 
 
-def require_width(d_model: int, eps: float) -> None:
-    """Raises ValueError for a norm that could not be."""
-    if d_model < 1 or eps <= 0:
-        raise ValueError(f"d_model is {d_model}, eps {eps}; expected d_model >= 1 and eps > 0")
-
-
-def require_last(x: Tensor, weight: Tensor) -> None:
-    """Raises ValueError unless x's last dimension is the norm's."""
-    if x.ndim == 0 or x.shape[-1] != weight.shape[0]:
-        raise ValueError(
-            f"x has shape {list(x.shape)}; "
-            f"expected a last dimension of d_model = {weight.shape[0]}"
-        )
-
-
 class LayerNorm(nn.Module):
     """`layer_norm` with a learned weight (1 at first) and bias (0 at first).
 
@@ -57,13 +44,14 @@ class LayerNorm(nn.Module):
 
     def __init__(self, d_model: int, *, eps: float = 1e-5):
         super().__init__()
-        require_width(d_model, eps)
+        require_positive(d_model=d_model)
+        require_above_zero(eps=eps)
         self.eps = eps
         self.weight = nn.Parameter(torch.ones(d_model))
         self.bias = nn.Parameter(torch.zeros(d_model))
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
-        require_last(x, self.weight)
+        require_last(x, d_model=len(self.weight))
         return layer_norm(x, self.weight, self.bias, self.eps)
 
 
@@ -76,10 +64,11 @@ class RMSNorm(nn.Module):
 
     def __init__(self, d_model: int, *, eps: float = 1e-6):
         super().__init__()
-        require_width(d_model, eps)
+        require_positive(d_model=d_model)
+        require_above_zero(eps=eps)
         self.eps = eps
         self.weight = nn.Parameter(torch.ones(d_model))
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
-        require_last(x, self.weight)
+        require_last(x, d_model=len(self.weight))
         return rms_norm(x, self.weight, self.eps)
