@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from llmbook.generation import Beams, beam_search, generate
+from llmbook.generation.beam_search import greatest
 from llmbook.models import Transformer, TransformerConfig
 
 EOS = 0
@@ -182,6 +183,34 @@ def test_one_beam_is_greedy(eos_id, length_penalty):
             ids = new_tokens(beams, row, 0, 2) if eos_id is not None else tuple(greedy[row, 2:].tolist())
             expected = score(model, prompt[row].tolist(), ids, length_penalty)
             assert beams.scores[row, 0].item() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("vocab_size", [4, 50, 4000])
+def test_among_equals_the_first_is_taken_as_in_greedy_decoding(vocab_size):
+    class Coarse(RandomModel):
+        """Logits of few values, so that many are equal."""
+
+        def forward(self, token_ids, *, token_mask=None, cache=None):
+            return super().forward(token_ids, token_mask=token_mask, cache=cache).round().clamp(-1, 1)
+
+    for seed in range(5):
+        model, prompt = Coarse(seed, vocab_size), prompts([1, 2], [3, 3], [2, 1])
+        greedy = generate(model, prompt, max_new_tokens=6, temperature=0)
+        assert torch.equal(beam_search(model, prompt, num_beams=1, max_new_tokens=6).token_ids[:, 0], greedy)
+
+
+def test_beams_of_equal_scores_are_those_with_the_lowest_ids():
+    model = Chain(*[[0.1] * 10] * 10)
+    beams = beam_search(model, prompts([7], [2]), num_beams=3, max_new_tokens=2, eos_id=9)
+    assert beams.token_ids[:, :, 1:].tolist() == [[[0, 0], [0, 1], [0, 2]]] * 2
+
+
+def test_the_greatest_are_those_of_a_stable_sort():
+    scores = torch.randint(4, (6, 40), generator=torch.Generator().manual_seed(0)).float()
+    values, indices = scores.sort(dim=1, descending=True, stable=True)
+    found = greatest(scores, 25)
+    assert torch.equal(found[0], values[:, :25])
+    assert torch.equal(found[1], indices[:, :25])
 
 
 def transformer():

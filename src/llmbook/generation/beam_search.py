@@ -47,7 +47,7 @@ def beam_search(
     |y| counts the new tokens, the end too. Each step extends the `num_beams` live hypotheses by every token and looks at the best
     2 · `num_beams` by Σ log p: those among the first half that end are kept, the best of those that do not end live on (Sutskever et al.
     2014, section 3.2; the normalization by length is Wu et al. 2016, section 7, with a plainer divisor). With one beam only the best is
-    looked at, which is greedy decoding.
+    looked at, which is greedy decoding. Among equals the first counts: the better beam's, then the lower id.
 
     It stops when no live hypothesis can come among the kept ones. log p ≤ 0, so a sum never rises: with a positive penalty S becomes at
     best S / max_new_tokens^length_penalty, otherwise S / |y|^length_penalty with the present |y|. At `max_new_tokens` what lives is kept.
@@ -95,7 +95,7 @@ def beam_search(
 
         candidates = rearrange(sums[:, :, None] + log_probs, "b k v -> b (k v)")
         looked_at = 1 if num_beams == 1 else min(2 * num_beams, num_beams * vocab_size)
-        sums, index = candidates.topk(looked_at)
+        sums, index = greatest(candidates, looked_at)
         parent, token = index // vocab_size, index % vocab_size
         ids = torch.cat([pick(live_ids, parent), token[:, :, None]], dim=2)
         ended = torch.zeros_like(token, dtype=torch.bool) if eos_id is None else token == eos_id
@@ -103,7 +103,7 @@ def beam_search(
         scores = (sums / length**length_penalty).masked_fill(~ended, -math.inf)
         kept_ids = F.pad(kept_ids, (0, 1), value=eos_id or 0)
         kept_scores, kept_ids = best(kept_scores, kept_ids, scores[:, :num_beams], ids[:, :num_beams])
-        sums, order = sums.masked_fill(ended, -math.inf).topk(num_beams)
+        sums, order = greatest(sums.masked_fill(ended, -math.inf), num_beams)
         live_ids = pick(ids, order)
 
         greatest_length = max_new_tokens if length_penalty > 0 else length
@@ -138,6 +138,15 @@ def require_sizes(vocab_size: int, num_beams: int, max_new_tokens: int, eos_id: 
         )
     if eos_id is not None and not 0 <= eos_id < vocab_size:
         raise ValueError(f"eos_id is {eos_id}; expected 0 <= eos_id < vocab_size = {vocab_size}")
+
+
+def greatest(scores: Float[Tensor, "batch n"], k: int) -> tuple[Float[Tensor, "batch k"], Int[Tensor, "batch k"]]:
+    """The k greatest of each row and where they stand, best first; of equals the first, which `topk` doesn't promise."""
+    left, found = scores.clone(), []
+    for _ in range(k):
+        found.append(left.max(dim=1, keepdim=True))
+        left.scatter_(1, found[-1].indices, -math.inf)
+    return torch.cat([one.values for one in found], dim=1), torch.cat([one.indices for one in found], dim=1)
 
 
 def pick(token_ids: Int[Tensor, "batch some total"], which: Int[Tensor, "batch k"]) -> Int[Tensor, "batch k total"]:

@@ -3,6 +3,7 @@
 Book: §1.1.2
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -92,7 +93,14 @@ class Attention(nn.Module):
         super().__init__()
         self.attention = MultiHeadAttention(config.d_model, config.num_heads)
 
-    def forward(self, x: Tensor, real: Tensor, seen: Tensor, cache) -> Tensor:
+    def forward(
+        self,
+        x: Float[Tensor, "batch tokens d_model"],
+        real: Bool[Tensor, "batch tokens"],
+        seen: Bool[Tensor, "batch length"],
+        cache: LayerCache | None,
+    ) -> Float[Tensor, "batch tokens d_model"]:
+        """Padding is seen by none: `seen` are the real tokens, those in the cache first."""
         mask = causal_mask(x.shape[1], seen.shape[1]).to(x.device) & seen[:, None, None]
         return self.attention(x, mask=mask, cache=cache)
 
@@ -104,7 +112,14 @@ class Recurrence(nn.Module):
         super().__init__()
         self.lstm = LSTM(config.d_model, config.d_model)
 
-    def forward(self, x: Tensor, real: Tensor, seen: Tensor, cache) -> Tensor:
+    def forward(
+        self,
+        x: Float[Tensor, "batch tokens d_model"],
+        real: Bool[Tensor, "batch tokens"],
+        seen: Bool[Tensor, "batch length"],
+        cache: LayerState | None,
+    ) -> Float[Tensor, "batch tokens d_model"]:
+        """Padding leaves the state as it is; the cache holds the state after the last token."""
         state = LSTMState(*cache.state) if cache is not None and cache.state else None
         padded = not has_values(real) or not real.all()
         output, state = self.lstm(x, state=state, mask=real if padded else None)
@@ -114,7 +129,7 @@ class Recurrence(nn.Module):
 
 
 class Convolution(nn.Module):
-    """a · σ(b), where (a, b) is a causal convolution: each token looks at k before it.
+    """a · σ(b), where (a, b) is a causal convolution: a token looks at itself and k − 1 before.
 
     The gated linear unit of Dauphin et al. 2017, as in Gehring et al. 2017.
     """
@@ -124,7 +139,14 @@ class Convolution(nn.Module):
         width = config.d_model
         self.convolution = CausalConv1d(width, 2 * width, config.kernel_size, dilation=dilation)
 
-    def forward(self, x: Tensor, real: Tensor, seen: Tensor, cache) -> Tensor:
+    def forward(
+        self,
+        x: Float[Tensor, "batch tokens d_model"],
+        real: Bool[Tensor, "batch tokens"],
+        seen: Bool[Tensor, "batch length"],
+        cache: LayerState | None,
+    ) -> Float[Tensor, "batch tokens d_model"]:
+        """Padding counts as 0; the cache holds the inputs that the next tokens reach."""
         x = x * real[:, :, None]
         past = None
         if cache is not None:
@@ -151,12 +173,25 @@ class Layer(nn.Module):
         self.mixer_norm, self.feed_forward_norm = make_norm(), make_norm()
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, real: Tensor, seen: Tensor, cache) -> Tensor:
+    def forward(
+        self,
+        x: Float[Tensor, "batch tokens d_model"],
+        real: Bool[Tensor, "batch tokens"],
+        seen: Bool[Tensor, "batch length"],
+        cache: LayerCache | LayerState | None,
+    ) -> Float[Tensor, "batch tokens d_model"]:
+        """`real`: which new tokens are; `seen`: the same with those in the cache first."""
         mix = partial(self.mixer, real=real, seen=seen, cache=cache)
         x = self.sublayer(x, self.mixer_norm, mix)
         return self.sublayer(x, self.feed_forward_norm, self.feed_forward)
 
-    def sublayer(self, x: Tensor, norm: nn.Module, f) -> Tensor:
+    def sublayer(
+        self,
+        x: Float[Tensor, "batch tokens d_model"],
+        norm: nn.Module,
+        f: Callable[[Tensor], Tensor],
+    ) -> Float[Tensor, "batch tokens d_model"]:
+        """x + f(norm(x)), norm(x + f(x)) or x + f(x), as the configuration says."""
         before = norm(x) if self.norm_place == "pre" else x
         y = self.dropout(f(before))
         y = x + y if self.residual else y

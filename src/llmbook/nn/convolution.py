@@ -21,8 +21,9 @@ def receptive_field(kernel_size: int, num_layers: int) -> int:
 class CausalConv1d(nn.Module):
     """y_t = Σ_j W_j x_{t − (k − 1 − j) r} + b, j = 0 … k − 1; what lies before the start is 0.
 
-    k is the kernel's size, r the dilation: with r = 1 the last k tokens are seen, with larger r
-    every r-th one. As a matrix product: the k tokens side by side, times W = (W_0 … W_{k−1}).
+    k is the kernel's size, r the dilation: of the last (k − 1) r + 1 tokens every r-th is seen,
+    k in all, the token itself among them. As a matrix product: these k side by side, times
+    W = (W_0 … W_{k−1}).
 
     Args:
         d_in: width of the input.
@@ -42,7 +43,7 @@ class CausalConv1d(nn.Module):
 
     @property
     def reach(self) -> int:
-        """How far back the kernel looks: (k − 1) r tokens."""
+        """How far back the kernel looks: the first token that it sees is (k − 1) r before t."""
         return (self.kernel_size - 1) * self.dilation
 
     def forward(
