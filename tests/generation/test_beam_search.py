@@ -274,6 +274,23 @@ def test_a_model_with_something_for_each_row_is_told_how_many_beams_share_it():
     assert beams.token_ids[:, 0].tolist() == [[2, 3, 3], [2, 1, 1]]
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_log_probabilities_of_half_types_are_summed_in_single_precision(dtype):
+    class Half(RandomModel):
+        def forward(self, token_ids, *, token_mask=None, cache=None):
+            return super().forward(token_ids, token_mask=token_mask, cache=cache).to(dtype)
+
+    class Rounded(Half):
+        def forward(self, token_ids, *, token_mask=None, cache=None):
+            return super().forward(token_ids, token_mask=token_mask, cache=cache).float()
+
+    options = {"num_beams": 3, "max_new_tokens": 8, "length_penalty": 0}
+    half, single = (beam_search(kind(0), prompts([1], [2]), **options) for kind in (Half, Rounded))
+    assert half.scores.dtype == torch.float32
+    assert torch.equal(half.token_ids, single.token_ids)
+    assert torch.equal(half.scores, single.scores)
+
+
 def test_rows_that_stop_at_different_times_are_as_alone():
     for seed in range(8):
         model, prompt = RandomModel(seed, sharpness=4.0), prompts([1], [2], [3])

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from llmbook.generation.generate import LanguageModel, require_prompt
+from llmbook.nn import at_least_float32
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,12 @@ def beam_search(
 def next_log_probs(
     model: LanguageModel, new_ids: Int[Tensor, "rows new"], cache: object
 ) -> Float[Tensor, "rows vocab"]:
-    """log p of each token that may come next.
+    """log p of each token that may come next, in float32 where the logits are of a half type.
 
     Raises:
         ValueError: logits with NaN or +∞, or −∞ alone.
     """
-    log_probs = model.forward(new_ids, cache=cache)[:, -1].log_softmax(dim=-1)
+    log_probs = at_least_float32(model.forward(new_ids, cache=cache)[:, -1]).log_softmax(dim=-1)
     if log_probs.isnan().any():
         row = log_probs.isnan().any(dim=-1).nonzero()[0].item()
         raise ValueError(f"the model's logits must be finite or -inf, not all -inf; row {row} gives NaN probabilities")

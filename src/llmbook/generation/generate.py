@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from llmbook.nn import at_least_float32
+
 
 @runtime_checkable
 class LanguageModel(Protocol):
@@ -96,7 +98,7 @@ def sample(
     """One id a row from softmax(logits / temperature); at temperature 0 the likeliest, the first of equals."""
     if temperature == 0:
         return logits.argmax(dim=-1)
-    probabilities = (logits / temperature).softmax(dim=-1)
+    probabilities = (at_least_float32(logits) / temperature).softmax(dim=-1)
     return torch.multinomial(probabilities, num_samples=1, generator=generator).squeeze(-1)
 
 

@@ -11,6 +11,7 @@ from llmbook.nn.masks import causal_mask, padding_mask, sliding_window_mask
 from llmbook.nn.multi_head import KeyValue, MultiHeadAttention
 from llmbook.nn.norms import LayerNorm, RMSNorm, layer_norm, rms_norm
 from llmbook.nn.positions import NoPositions, Positions
+from llmbook.nn.precision import at_least_float32
 from llmbook.nn.recurrent import LSTM, LSTMState, lstm_step
 from llmbook.nn.rotary import Rotary, RotaryScaling, apply_rotary, rotary_tables
 from llmbook.nn.sinusoidal import SinusoidalPositions, sinusoidal_encoding
@@ -36,6 +37,7 @@ __all__ = [
     "SinusoidalPositions",
     "TransformerBlock",
     "apply_rotary",
+    "at_least_float32",
     "batch_norm",
     "causal_mask",
     "layer_norm",

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from llmbook.checks import require_above_zero, require_last, require_mask, require_positive
+from llmbook.nn.precision import at_least_float32
 
 
 def batch_norm(
@@ -22,7 +23,8 @@ def batch_norm(
 
     Ioffe and Szegedy 2015, algorithm 1.
     """
-    return (x - mean) / (variance + eps).sqrt() * weight + bias
+    z = at_least_float32(x)
+    return ((z - mean) / (variance + eps).sqrt() * weight + bias).to(x.dtype)
 
 
 class BatchNorm(nn.Module):
@@ -71,9 +73,13 @@ class BatchNorm(nn.Module):
                 raise ValueError(
                     f"a batch needs two rows or more for a variance; got {len(rows)}"
                 )
+            rows = at_least_float32(rows)
             mean, variance = rows.mean(dim=0), rows.var(dim=0, correction=0)
             with torch.no_grad():
-                self.running_mean.lerp_(mean, self.momentum)
                 unbiased = variance * len(rows) / (len(rows) - 1)
-                self.running_variance.lerp_(unbiased, self.momentum)
+                for running, new in (
+                    (self.running_mean, mean),
+                    (self.running_variance, unbiased),
+                ):
+                    running.lerp_(new.to(running.dtype), self.momentum)
         return batch_norm(x, mean, variance, self.weight, self.bias, self.eps)

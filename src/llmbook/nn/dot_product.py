@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from llmbook.nn.precision import at_least_float32
+
 
 def scaled_dot_product_attention(
     query: Float[Tensor, "batch heads query head_dim"],
@@ -27,7 +29,7 @@ def scaled_dot_product_attention(
     Vaswani et al. 2017, section 3.2.1, equation 1; their d_k is our head_dim. What is hidden
     has a score of −∞. The softmax of −∞ alone would be 0 / 0, so in a row that may attend to
     nothing all is left visible, and what comes out is multiplied by 0: zero output, zero
-    gradient, never a NaN.
+    gradient, never a NaN. Scores and softmax of half types are computed in float32.
 
     Args:
         mask: True = may attend; [query, key], or 4-D and broadcasting to
@@ -42,7 +44,7 @@ def scaled_dot_product_attention(
         ValueError: shapes that do not fit, a mask that is not boolean or a bias that is.
     """
     require_fitting(query, key, value, mask, bias)
-    scores = query @ key.mT / math.sqrt(query.shape[-1])
+    scores = at_least_float32(query) @ at_least_float32(key).mT / math.sqrt(query.shape[-1])
     if bias is not None:
         finite = bias != -math.inf
         mask = finite if mask is None else mask & finite
@@ -51,12 +53,12 @@ def scaled_dot_product_attention(
         hidden = torch.where(sees_any, -math.inf, 0.0).to(scores.dtype)
         scores = scores + torch.where(mask, 0.0 if bias is None else bias, hidden)
     weights = scores.softmax(dim=-1)
-    output = F.dropout(weights, dropout) @ value
+    output = F.dropout(weights, dropout).to(value.dtype) @ value
     if mask is not None:
         output = output * sees_any
     if not return_weights:
         return output
-    return output, weights if mask is None else weights * sees_any
+    return output, (weights if mask is None else weights * sees_any).to(value.dtype)
 
 
 def require_fitting(

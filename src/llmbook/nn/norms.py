@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from llmbook.checks import require_above_zero, require_last, require_positive
+from llmbook.nn.precision import at_least_float32
 
 
 def layer_norm(
@@ -20,9 +21,10 @@ def layer_norm(
 
     Ba et al. 2016, eq. 3; the variance divides by d_model.
     """
-    mean = x.mean(dim=-1, keepdim=True)
-    variance = (x - mean).square().mean(dim=-1, keepdim=True)
-    return (x - mean) / (variance + eps).sqrt() * weight + bias
+    z = at_least_float32(x)
+    mean = z.mean(dim=-1, keepdim=True)
+    variance = (z - mean).square().mean(dim=-1, keepdim=True)
+    return ((z - mean) / (variance + eps).sqrt() * weight + bias).to(x.dtype)
 
 
 def rms_norm(
@@ -32,7 +34,8 @@ def rms_norm(
 
     Zhang and Sennrich 2019, eq. 4.
     """
-    return x / (x.square().mean(dim=-1, keepdim=True) + eps).sqrt() * weight
+    z = at_least_float32(x)
+    return (z / (z.square().mean(dim=-1, keepdim=True) + eps).sqrt() * weight).to(x.dtype)
 
 
 class LayerNorm(nn.Module):
