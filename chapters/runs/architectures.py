@@ -17,9 +17,8 @@ from torch.nn import functional as F
 from llmbook.data import IGNORED, Batch, PinyinPair, align, batches, collate, pinyin_pairs, polyphones
 from llmbook.evaluation import pinyin_accuracy
 from llmbook.generation import generate, transcribe
-from llmbook.models import Transformer, TransformerConfig
-from llmbook.models.transformer import initialize, positions_of
-from llmbook.nn import FeedForward, KVCache, LayerNorm, TransformerBlock, causal_mask, sinusoidal_encoding
+from llmbook.models import Transformer, TransformerConfig, initialize, positions_of
+from llmbook.nn import FeedForward, KVCache, LayerCache, LayerNorm, TransformerBlock, causal_mask, sinusoidal_encoding
 from llmbook.tokenizers import Characters
 from llmbook.training import cross_entropy, fit, warmup_cosine
 
@@ -83,7 +82,7 @@ class Stack(nn.Module):
         return F.linear(self.norm(x), self.embedding.weight[: self.num_syllables])
 
     def make_cache(self, batch_size: int) -> KVCache:
-        return KVCache(len(self.layers), batch_size)
+        return KVCache([LayerCache() for _ in self.layers], batch_size)
 
 
 def labelled(pair: PinyinPair) -> PinyinPair:

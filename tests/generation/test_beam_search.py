@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from llmbook.generation import Beams, beam_search, generate
+from llmbook.generation.beam_search import greatest
 from llmbook.models import Transformer, TransformerConfig
 
 EOS = 0
@@ -184,6 +185,34 @@ def test_one_beam_is_greedy(eos_id, length_penalty):
             assert beams.scores[row, 0].item() == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize("vocab_size", [4, 50, 4000])
+def test_among_equals_the_first_is_taken_as_in_greedy_decoding(vocab_size):
+    class Coarse(RandomModel):
+        """Logits of few values, so that many are equal."""
+
+        def forward(self, token_ids, *, token_mask=None, cache=None):
+            return super().forward(token_ids, token_mask=token_mask, cache=cache).round().clamp(-1, 1)
+
+    for seed in range(5):
+        model, prompt = Coarse(seed, vocab_size), prompts([1, 2], [3, 3], [2, 1])
+        greedy = generate(model, prompt, max_new_tokens=6, temperature=0)
+        assert torch.equal(beam_search(model, prompt, num_beams=1, max_new_tokens=6).token_ids[:, 0], greedy)
+
+
+def test_beams_of_equal_scores_are_those_with_the_lowest_ids():
+    model = Chain(*[[0.1] * 10] * 10)
+    beams = beam_search(model, prompts([7], [2]), num_beams=3, max_new_tokens=2, eos_id=9)
+    assert beams.token_ids[:, :, 1:].tolist() == [[[0, 0], [0, 1], [0, 2]]] * 2
+
+
+def test_the_greatest_are_those_of_a_stable_sort():
+    scores = torch.randint(4, (6, 40), generator=torch.Generator().manual_seed(0)).float()
+    values, indices = scores.sort(dim=1, descending=True, stable=True)
+    found = greatest(scores, 25)
+    assert torch.equal(found[0], values[:, :25])
+    assert torch.equal(found[1], indices[:, :25])
+
+
 def transformer():
     torch.manual_seed(0)
     model = Transformer(TransformerConfig(7, d_model=16, num_heads=2, num_layers=2, d_ff=32, max_seq_len=16)).eval()
@@ -215,7 +244,7 @@ def test_a_transformer_cached_as_uncached_and_a_batch_as_its_rows(num_beams):
     options = {"num_beams": num_beams, "max_new_tokens": 8, "eos_id": EOS}
     begin = prompts([1], [1], [1])
     cached = beam_search(decoder, begin, **options)
-    uncached = beam_search(Uncached(decoder), begin, **options)
+    uncached = beam_search(Uncached(decoder.repeated(num_beams)), begin, **options)
     assert torch.equal(cached.token_ids, uncached.token_ids)
     torch.testing.assert_close(cached.scores, uncached.scores, atol=1e-5, rtol=0)
     assert len({tuple(row) for row in cached.token_ids[:, 0].tolist()}) > 1
@@ -225,6 +254,41 @@ def test_a_transformer_cached_as_uncached_and_a_batch_as_its_rows(num_beams):
         for beam in range(num_beams):
             assert new_tokens(cached, row, beam) == new_tokens(one, 0, beam)
         torch.testing.assert_close(cached.scores[row], one.scores[0], atol=1e-5, rtol=0)
+
+
+def test_a_model_with_something_for_each_row_is_told_how_many_beams_share_it():
+    class Sources(Chain):
+        """Row r repeats what its source says, whatever is asked."""
+
+        def __init__(self, said):
+            self.said = said
+
+        def repeated(self, n):
+            return Sources(self.said.repeat_interleave(n))
+
+        def forward(self, token_ids, *, token_mask=None, cache=None):
+            assert len(token_ids) == len(self.said)
+            return torch.nn.functional.one_hot(self.said, 5).float()[:, None].expand(-1, token_ids.shape[1], -1)
+
+    beams = beam_search(Sources(torch.tensor([3, 1])), prompts([2], [2]), num_beams=3, max_new_tokens=2)
+    assert beams.token_ids[:, 0].tolist() == [[2, 3, 3], [2, 1, 1]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_log_probabilities_of_half_types_are_summed_in_single_precision(dtype):
+    class Half(RandomModel):
+        def forward(self, token_ids, *, token_mask=None, cache=None):
+            return super().forward(token_ids, token_mask=token_mask, cache=cache).to(dtype)
+
+    class Rounded(Half):
+        def forward(self, token_ids, *, token_mask=None, cache=None):
+            return super().forward(token_ids, token_mask=token_mask, cache=cache).float()
+
+    options = {"num_beams": 3, "max_new_tokens": 8, "length_penalty": 0}
+    half, single = (beam_search(kind(0), prompts([1], [2]), **options) for kind in (Half, Rounded))
+    assert half.scores.dtype == torch.float32
+    assert torch.equal(half.token_ids, single.token_ids)
+    assert torch.equal(half.scores, single.scores)
 
 
 def test_rows_that_stop_at_different_times_are_as_alone():

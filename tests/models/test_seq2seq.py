@@ -67,19 +67,30 @@ def test_generation_with_and_without_cache_and_beams(model):
         torch.testing.assert_close(beams.scores[row], expected.scores[0], atol=1e-5, rtol=1e-5)
 
 
+def test_a_source_has_several_rows_of_the_target_where_it_is_told_so(model):
+    source, target = ids(2, 5), ids(6, 4, seed=1)
+    expected = model(source.repeat_interleave(3, dim=0), target)
+    decoder = model.conditioned(source).repeated(3)
+    cache = decoder.make_cache(6)
+    scores = torch.cat([decoder(part, cache=cache) for part in target.split(2, dim=1)], dim=1)
+    torch.testing.assert_close(scores, expected, atol=1e-5, rtol=1e-5)
+
+
 def test_embedding_and_output_are_one(model):
     assert model.output.weight is model.embedding.weight
 
 
 @pytest.mark.messages
 def test_mistakes_are_named(model):
-    with pytest.raises(
-        ValueError, match="vocab_size is 9, d_model 7; expected vocab_size >= 1 and an even d_model >= 2"
-    ):
+    with pytest.raises(ValueError, match="d_model is 7; expected an even number"):
         Seq2SeqConfig(9, d_model=7)
+    with pytest.raises(ValueError, match="vocab_size is 0; expected at least 1"):
+        Seq2SeqConfig(0)
     with pytest.raises(ValueError, match=r"dropout is 1.0"):
         Seq2SeqConfig(9, dropout=1.0)
     with pytest.raises(ValueError, match=r"token ids go from 3 to 11"):
         model(torch.tensor([[3, 11]]), ids(1, 2))
-    with pytest.raises(ValueError, match="padding before a real token"):
+    with pytest.raises(ValueError, match="memory has 2 rows, target_ids 3; expected as many"):
+        model(ids(2, 3), ids(3, 2))
+    with pytest.raises(ValueError, match="source_mask has padding before a real token"):
         model(ids(1, 3), ids(1, 2), source_mask=torch.tensor([[False, True, True]]))

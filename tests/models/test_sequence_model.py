@@ -124,6 +124,14 @@ def test_norm_and_residual_as_the_formulas_say(mixer):
             torch.testing.assert_close(layer(x, real, real, None), y)
 
 
+def test_made_on_the_meta_device_and_filled_it_computes_what_the_other_does(mixer):
+    model, x = small(mixer), ids(2, 6)
+    with torch.device("meta"):
+        other = SequenceModel(model.config)
+    other.to_empty(device="cpu").load_state_dict(model.state_dict())
+    assert torch.equal(other(x), model(x))
+
+
 def test_empty_input(mixer):
     model = small(mixer)
     assert model(torch.zeros(2, 0, dtype=torch.long)).shape == (2, 0, 11)
@@ -139,8 +147,8 @@ def test_empty_input(mixer):
         ({"num_layers": 0}, "num_layers is 0; expected at least 1"),
         ({"kernel_size": 6}, "kernel_size is 6; expected 2 … 5"),
         ({"dropout": 1.0}, r"dropout is 1.0; expected 0 <= dropout < 1"),
-        ({"d_model": 7}, "d_model = 7 must be even and divisible by num_heads = 4"),
-        ({"d_model": 10}, "d_model = 10 must be even and divisible by num_heads = 4"),
+        ({"d_model": 7}, "d_model is 7; expected an even number"),
+        ({"d_model": 10}, "num_heads = 4 does not divide d_model = 10"),
     ],
 )
 def test_settings_that_cannot_be_are_named(settings, message):

@@ -94,6 +94,8 @@ def test_a_bias_goes_to_the_self_attention():
     block, x = layer(), random_inputs(2, 4)
     forbid = torch.zeros(4, 4).masked_fill(~causal_mask(4), -1e9)
     close(block(x, bias=forbid), block(x, mask=causal_mask(4)))
+    by_head = torch.stack([forbid, torch.zeros(4, 4)])
+    assert torch.equal(block(x, bias=by_head), block(x, bias=by_head.expand(2, 2, 4, 4)))
 
 
 def test_without_positions_a_block_is_permutation_equivariant():
@@ -197,7 +199,7 @@ def test_mistakes_are_named():
         TransformerBlock(8, 3, 16)
     with pytest.raises(ValueError, match="num_kv_heads = 3 does not divide num_heads = 4"):
         TransformerBlock(8, 4, 16, num_kv_heads=3)
-    with pytest.raises(ValueError, match="d_ff 0"):
+    with pytest.raises(ValueError, match="d_ff is 0"):
         TransformerBlock(8, 2, 0)
     with pytest.raises(ValueError, match=r"dropout is 1\.5"):
         TransformerBlock(8, 2, 16, dropout=1.5)

@@ -55,10 +55,10 @@ def test_gradients_by_finite_differences():
 
 @pytest.mark.messages
 def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="d_in is 3, d_out 4, kernel_size 0, dilation 1; expected each >= 1"):
+    with pytest.raises(ValueError, match="kernel_size is 0; expected at least 1"):
         CausalConv1d(3, 4, 0)
     layer = CausalConv1d(3, 4, 3, dilation=2)
-    with pytest.raises(ValueError, match=r"x has shape \[2, 5, 4\]; expected \[batch, seq, d_in = 3\]"):
+    with pytest.raises(ValueError, match=r"x has shape \[2, 5, 4\]; expected \[batch, length, d_in = 3\]"):
         layer(torch.zeros(2, 5, 4))
     with pytest.raises(ValueError, match=r"the past has shape \[2, 3, 3\]; expected \[2, 4, 3\]"):
         layer(torch.zeros(2, 5, 3), past=torch.zeros(2, 3, 3))

@@ -169,6 +169,44 @@ def test_masks_and_biases_broadcast(shape):
     )
 
 
+@pytest.mark.parametrize("shape", [(3, 4, 5), (1, 4, 5), (3, 1, 5), (3, 4, 1)])
+def test_a_bias_by_head_is_the_same_for_all_of_the_batch(shape):
+    query, key, value = random_case()
+    bias = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    mask = torch.rand(2, 1, 4, 5, generator=torch.Generator().manual_seed(2)) < 0.6
+    for options in ({}, {"mask": mask}):
+        assert torch.equal(
+            scaled_dot_product_attention(query, key, value, bias=bias, **options),
+            scaled_dot_product_attention(query, key, value, bias=bias.expand(2, 3, 4, 5), **options),
+        )
+
+
+def test_minus_infinity_in_a_bias_hides_as_a_mask_does():
+    query, key, value = random_case()
+    seen = torch.rand(3, 4, 5, generator=torch.Generator().manual_seed(1)) < 0.5
+    seen[1, 2] = False
+    hiding = torch.zeros(3, 4, 5).masked_fill(~seen, -math.inf)
+    output = scaled_dot_product_attention(query, key, value, bias=hiding)
+    assert torch.equal(output, scaled_dot_product_attention(query, key, value, mask=seen[None]))
+    assert (output[:, 1, 2] == 0).all()
+
+
+def test_a_row_of_which_the_mask_hides_one_half_and_the_bias_the_other_gives_zeros():
+    query, key, value = (x.requires_grad_() for x in random_case())
+    mask = torch.tensor([[True, True, False, False, False]])
+    bias = torch.ones(3, 4, 5)
+    bias[0, 1, :2] = -math.inf
+    bias.requires_grad_()
+    output, weights = scaled_dot_product_attention(query, key, value, mask=mask, bias=bias, return_weights=True)
+    assert (output[:, 0, 1] == 0).all()
+    assert (weights[:, 0, 1] == 0).all()
+    torch.testing.assert_close(weights.sum(dim=-1).sum(), torch.tensor(2 * (12 - 1.0)))
+    output.square().sum().backward()
+    assert (query.grad[:, 0, 1] == 0).all()
+    assert (bias.grad[0, 1] == 0).all()
+    assert all(x.grad.isfinite().all() for x in (query, key, value, bias))
+
+
 def test_nothing_to_attend_from_or_to():
     for sizes in ((2, 3, 0, 5), (2, 3, 4, 0), (0, 3, 4, 5), (2, 3, 0, 0), (2, 0, 4, 5)):
         query, key, value = (x.requires_grad_() for x in random_case(*sizes))
@@ -258,17 +296,22 @@ def test_mistakes_are_named():
 @pytest.mark.parametrize("name", ["mask", "bias"])
 def test_masks_and_biases_that_do_not_fit_are_named(name):
     case = random_case()
-    for shape in ((2, 5), (5, 4), (4, 6), (5,), (3, 4, 5), (2, 4, 5), (3, 3, 4, 5), (2, 2, 4, 5), (1, 2, 3, 4, 5), ()):
+    by_head = [(3, 4, 5), (1, 4, 5)] if name == "mask" else []  # a mask [batch, query, key] is the likelier mistake
+    for shape in ((2, 5), (5, 4), (4, 6), (5,), (2, 4, 5), (3, 3, 4, 5), (2, 2, 4, 5), (1, 2, 3, 4, 5), (), *by_head):
         given = torch.ones(shape, dtype=torch.bool if name == "mask" else torch.float32)
         expected = (
             rf"{name} has shape \[{', '.join(map(str, shape))}\]; expected \[query, key\] = \[4, 5\], "
-            r"or 4-D and broadcasting to \[2, 3, 4, 5\]"
+            + (r"\[heads, query, key\] = \[3, 4, 5\], " if name == "bias" else "")
+            + r"or 4-D and broadcasting to \[2, 3, 4, 5\]"
         )
         with pytest.raises(ValueError, match=expected):
             scaled_dot_product_attention(*case, **{name: given})
-    # The first of these shapes is the mistake that is made most: [batch, key].
+
+
+@pytest.mark.messages
+def test_a_padding_mask_that_does_not_fit_is_told_its_shape():
     with pytest.raises(ValueError, match=r"a padding mask \[batch, key\] goes in as mask\[:, None, None\]"):
-        scaled_dot_product_attention(*case, mask=padding_mask(torch.tensor([5, 2]), 5))
+        scaled_dot_product_attention(*random_case(), mask=padding_mask(torch.tensor([5, 2]), 5))
 
 
 @pytest.mark.messages
@@ -294,3 +337,41 @@ def test_an_empty_row_makes_no_nan_on_the_way_back_either(as_bias):
     assert (output[:, :, 1] == 0).all()
     assert (query.grad[:, :, 1] == 0).all()
     assert all(x.grad.isfinite().all() for x in (query, key, value))
+
+
+@pytest.mark.parametrize("given", ["nothing", "mask", "bias", "both"])
+def test_for_the_way_back_the_weights_are_kept_once_and_no_scores(given):
+    query, key, value = (x.requires_grad_() for x in random_case())
+    options = {"mask": a_mask_with_an_empty_row(), "bias": torch.randn(3, 4, 5)}
+    options = {name: options[name] for name in options if given in (name, "both")}
+    kept = {}
+
+    def keep(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        scaled_dot_product_attention(query, key, value, **options)
+    assert sum(tensor.shape[-2:] == (4, 5) and tensor.numel() >= 2 * 3 * 4 * 5 for tensor in kept.values()) == 1
+
+
+@pytest.mark.parametrize("shape", [None, (4, 5), (2, 1, 4, 5)])
+def test_compiled_exported_mapped_and_without_data_it_is_the_same(shape, unhooked):
+    query, key, value = random_case()
+    mask = None if shape is None else torch.rand(shape, generator=torch.Generator().manual_seed(1)) < 0.4
+    bias = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(2))
+    bias[1, 2] = -math.inf
+
+    class Attend(torch.nn.Module):
+        def forward(self, query, key, value, bias):
+            return scaled_dot_product_attention(query, key, value, mask=mask, bias=bias)
+
+    inputs = (query, key, value, bias)
+    expected = Attend()(*inputs)
+    assert torch.equal(torch.compile(Attend(), backend="eager", fullgraph=True)(*inputs), expected)
+    assert torch.equal(torch.export.export(Attend(), inputs).module()(*inputs), expected)
+    several = torch.stack([bias, bias - 1])
+    mapped = torch.vmap(lambda bias: Attend()(query, key, value, bias))(several)
+    torch.testing.assert_close(mapped, torch.stack([Attend()(query, key, value, one) for one in several]))
+    mask = None if mask is None else mask.to("meta")
+    assert Attend()(*(x.to("meta") for x in inputs)).shape == expected.shape

@@ -119,14 +119,14 @@ def test_half_precision_and_autocast():
 
 @pytest.mark.messages
 def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="activation is 'swish'; expected one of relu, gelu, gelu_tanh"):
+    with pytest.raises(ValueError, match=r"activation is 'swish'; expected one of \('relu', 'gelu', 'gelu_tanh'\)"):
         FeedForward(4, 8, activation="swish")
-    with pytest.raises(ValueError, match=r"d_model is 0, d_ff 8, dropout 0\.0; expected >= 1, >= 1, 0 <= dropout < 1"):
+    with pytest.raises(ValueError, match="d_model is 0; expected at least 1"):
         FeedForward(0, 8)
-    with pytest.raises(ValueError, match="d_model is 4, d_ff -1"):
+    with pytest.raises(ValueError, match="d_ff is -1"):
         FeedForward(4, -1)
     for dropout in (-0.1, 1.0):
-        with pytest.raises(ValueError, match=f"dropout {dropout}"):
+        with pytest.raises(ValueError, match=f"dropout is {dropout}"):
             FeedForward(4, 8, dropout=dropout)
     with pytest.raises(ValueError, match=r"x has shape \[2, 5\]; expected a last dimension of d_model = 4"):
         FeedForward(4, 8)(torch.zeros(2, 5))

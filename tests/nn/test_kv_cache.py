@@ -3,7 +3,11 @@
 import pytest
 import torch
 
-from llmbook.nn import KVCache, LayerCache
+from llmbook.nn import KVCache, LayerCache, LayerState
+
+
+def caches(number):
+    return [LayerCache() for _ in range(number)]
 
 
 def numbers(*shape):
@@ -20,14 +24,14 @@ def test_keys_and_values_are_appended_along_the_length():
 
 
 def test_caches_of_layers_are_apart():
-    cache = KVCache(2, 1)
+    cache = KVCache(caches(2), 1)
     cache.layers[0].extend(numbers(1, 1, 2, 3), numbers(1, 1, 2, 3))
     assert cache.layers[1].key is None
     assert len(cache.layers) == 2
 
 
 def test_the_mask_grows_with_the_tokens():
-    cache = KVCache(1, 2)
+    cache = KVCache(caches(1), 2)
     assert cache.length == 0
     first = torch.tensor([[False, True], [True, True]])
     assert torch.equal(cache.extend_mask(first), first)
@@ -38,7 +42,7 @@ def test_the_mask_grows_with_the_tokens():
 
 @pytest.mark.parametrize("rows", [[1, 0, 2], [2, 2, 0], [1], [0, 0, 1, 1, 2]])
 def test_reordered_rows_are_the_rows_asked_for(rows):
-    cache = KVCache(2, 3)
+    cache = KVCache(caches(2), 3)
     cache.extend_mask(torch.tensor([[True, True], [False, True], [True, False]]))
     key, value = numbers(3, 1, 2, 4), -numbers(3, 1, 2, 4)
     for layer in cache.layers:
@@ -53,19 +57,42 @@ def test_reordered_rows_are_the_rows_asked_for(rows):
 
 
 def test_an_empty_cache_can_be_reordered():
-    cache = KVCache(1, 2)
+    cache = KVCache(caches(1), 2)
     cache.reorder(torch.tensor([1, 1, 0]))
     assert cache.mask.shape == (3, 0)
     assert cache.layers[0].key is None
 
 
+def test_layers_keep_what_they_are_given():
+    layers = [LayerCache(), LayerState()]
+    cache = KVCache(layers, 2)
+    assert cache.layers[0] is layers[0]
+    assert cache.layers[1] is layers[1]
+    assert layers[1].state == ()
+
+
+def test_a_state_is_reordered_part_by_part_whatever_its_class():
+    class Named(tuple):
+        def __new__(cls, one, two):
+            return super().__new__(cls, (one, two))
+
+    cache = KVCache([LayerState(), LayerState()], 3)
+    cache.layers[0].state = Named(numbers(3, 2), numbers(3, 1, 4))
+    cache.reorder(torch.tensor([2, 0]))
+    one, two = cache.layers[0].state
+    assert type(cache.layers[0].state) is tuple
+    assert torch.equal(one, numbers(3, 2)[[2, 0]])
+    assert torch.equal(two, numbers(3, 1, 4)[[2, 0]])
+    assert cache.layers[1].state == ()
+
+
 def test_the_cache_lies_on_the_device_asked_for():
-    assert KVCache(1, 2, "meta").mask.is_meta
+    assert KVCache(caches(1), 2, "meta").mask.is_meta
 
 
 @pytest.mark.messages
 def test_mistakes_are_named():
-    cache = KVCache(1, 2)
+    cache = KVCache(caches(1), 2)
     with pytest.raises(ValueError, match="made for a batch of 2; got 3 rows"):
         cache.extend_mask(torch.ones(3, 1, dtype=torch.bool))
     layer = LayerCache()
@@ -76,13 +103,15 @@ def test_mistakes_are_named():
             layer.extend(numbers(*shape), numbers(*shape))
     assert layer.key.shape == (2, 3, 5, 4)
     for rows in ([0, 2], [-1, 0]):
-        with pytest.raises(ValueError, match=rf"rows are \[{rows[0]}, {rows[1]}\]; expected 0 <= row < 2"):
+        with pytest.raises(
+            ValueError, match=f"rows go from {min(rows)} to {max(rows)}; expected 0 <= row < batch_size = 2"
+        ):
             cache.reorder(torch.tensor(rows))
 
 
 @pytest.mark.messages
 def test_sizes_that_cannot_be_are_named():
     with pytest.raises(ValueError, match="batch_size -1"):
-        KVCache(1, -1)
-    with pytest.raises(ValueError, match="num_layers is 0"):
-        KVCache(0, 1)
+        KVCache(caches(1), -1)
+    with pytest.raises(ValueError, match="got 0 layers"):
+        KVCache([], 1)

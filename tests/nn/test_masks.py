@@ -68,6 +68,13 @@ def test_padding_by_hand():
     assert ints(padding_mask(torch.tensor([1], dtype=torch.int32), 2)) == [[1, 0]]
 
 
+def test_padding_without_data_and_mapped():
+    assert padding_mask(torch.tensor([2, 0, 9], device="meta"), 3).shape == (3, 3)
+    lengths = torch.tensor([[2, 0], [1, 3]])
+    mapped = torch.vmap(lambda one: padding_mask(one, 3))(lengths)
+    assert torch.equal(mapped, torch.stack([padding_mask(one, 3) for one in lengths]))
+
+
 @pytest.mark.messages
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="query_len is -1, key_len -1; expected 0 <= query_len <= key_len"):

@@ -103,8 +103,9 @@ def test_a_bias_is_added_to_the_scores():
     module, x = layer(), random_inputs(2, 4)
     forbid = torch.zeros(4, 4).masked_fill(~causal_mask(4), -1e9)
     close(module(x, bias=forbid), module(x, mask=causal_mask(4)))
-    by_head = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(3))
+    by_head = torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(3))
     assert (module(x, bias=by_head) - module(x)).abs().max() > 0.01
+    assert torch.equal(module(x, bias=by_head), module(x, bias=by_head[None]))
 
 
 @pytest.mark.parametrize("num_kv_heads", [4, 2])

@@ -98,12 +98,23 @@ def test_reversing_keeps_padding_where_it_is_and_twice_is_nothing():
     assert torch.equal(reverse(reverse(x, mask), mask), x)
 
 
+def test_on_the_meta_device():
+    with torch.device("meta"):
+        layer = LSTM(3, 4)
+        output, state = layer(torch.zeros(2, 5, 3), mask=torch.ones(2, 5, dtype=torch.bool))
+    assert output.shape == (2, 5, 4)
+    assert output.is_meta
+    assert state.cell.is_meta
+    layer.to_empty(device="cpu").reset()
+    assert layer(torch.zeros(2, 5, 3))[0].isfinite().all()
+
+
 @pytest.mark.messages
 def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="d_in is 0, d_model 4; expected both >= 1"):
+    with pytest.raises(ValueError, match="d_in is 0; expected at least 1"):
         LSTM(0, 4)
     layer = LSTM(3, 4)
-    with pytest.raises(ValueError, match=r"x has shape \[2, 5, 4\]; expected \[batch, seq, d_in = 3\]"):
+    with pytest.raises(ValueError, match=r"x has shape \[2, 5, 4\]; expected \[batch, length, d_in = 3\]"):
         layer(torch.zeros(2, 5, 4))
     with pytest.raises(ValueError, match=r"x has shape \[5, 3\]"):
         layer(torch.zeros(5, 3))

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from llmbook.nn import sinusoidal_encoding
+from llmbook.nn import SinusoidalPositions, sinusoidal_encoding
 
 
 def by_loop(max_seq_len, d_model, base=10_000.0):
@@ -67,6 +67,32 @@ def test_longer_tables_begin_with_shorter_ones_and_all_positions_differ():
     distances = torch.cdist(sinusoidal_encoding(200, 16), sinusoidal_encoding(200, 16))
     assert (distances + 9 * torch.eye(200)).min() > 0.1
     assert sinusoidal_encoding(0, 8).shape == (0, 8)
+
+
+def test_a_position_gets_its_row_and_no_state_dict_holds_them():
+    layer, positions = SinusoidalPositions(6, 4, base=100.0), torch.tensor([[0, 5, 1], [3, 3, 2]])
+    assert torch.equal(layer(positions), sinusoidal_encoding(6, 4, base=100.0)[positions])
+    assert layer(positions[0]).shape == (3, 4)
+    assert layer(positions[:0]).shape == (0, 3, 4)
+    assert not layer.state_dict()
+    assert not list(layer.buffers())
+
+
+def test_a_table_made_on_the_meta_device_is_computed_where_it_is_needed():
+    with torch.device("meta"):
+        layer = SinusoidalPositions(6, 4)
+        assert layer(torch.zeros(2, 3, dtype=torch.long)).shape == (2, 3, 4)
+    for made in (layer, SinusoidalPositions(6, 4)):
+        made.to_empty(device="cpu")
+        assert torch.equal(made(torch.arange(6)), sinusoidal_encoding(6, 4))
+        assert made(torch.arange(6, device="meta")).is_meta
+        assert torch.equal(made(torch.arange(6)), sinusoidal_encoding(6, 4))
+
+
+@pytest.mark.messages
+def test_positions_beyond_the_table_are_named():
+    with pytest.raises(ValueError, match="positions go from 2 to 6; expected 0 <= position < max_seq_len = 6"):
+        SinusoidalPositions(6, 4)(torch.tensor([2, 6]))
 
 
 @pytest.mark.messages

@@ -114,13 +114,28 @@ def test_scores_of_ten_thousand_in_single_precision():
     torch.testing.assert_close(ours, F.scaled_dot_product_attention(1e4 * query, key, value, attn_mask=mask))
 
 
-def test_half_precision():
-    query, key, value = (x.bfloat16() for x in draw(*SIZES))
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("scale", [1.0, 100.0, 2000.0])
+def test_half_precision_also_where_products_overflow(dtype, scale):
+    query, key, value = (x.to(dtype) for x in draw(2, 3, 4, 5, 64, 7))
+    query, key = query * scale, key * min(scale, 100.0)
     mask = some_mask(4, 5)
     mask[1] = False
-    ours = scaled_dot_product_attention(query, key, value, mask=mask)
-    theirs = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-    torch.testing.assert_close(ours, theirs, atol=0.03, rtol=0.03)
+    for options in ({}, {"mask": mask}):
+        ours, weights = scaled_dot_product_attention(query, key, value, return_weights=True, **options)
+        theirs = F.scaled_dot_product_attention(query, key, value, attn_mask=options.get("mask"))
+        assert ours.dtype == weights.dtype == dtype
+        assert ours.isfinite().all()
+        torch.testing.assert_close(ours, theirs, atol=0.02, rtol=0.02)
+
+
+def test_a_bias_in_single_precision_goes_with_half_types():
+    query, key, value = draw(*SIZES)
+    bias = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(3))
+    half = scaled_dot_product_attention(query.half(), key.half(), value.half(), bias=bias)
+    assert half.dtype == torch.float16
+    exact = scaled_dot_product_attention(query, key, value, bias=bias)
+    torch.testing.assert_close(half.float(), exact, atol=3e-3, rtol=3e-3)
 
 
 @given(

@@ -150,7 +150,7 @@ def test_the_whole_model(norm_first, training):
     source_real, target_real = padding_mask(torch.tensor([3, 5]), 5), padding_mask(torch.tensor([4, 2]), 4)
 
     def embed(ids):
-        return model.target_embedding(ids) * D_MODEL**0.5 + model.positions[: ids.shape[1]]
+        return model.target_embedding(ids) * D_MODEL**0.5 + model.positions.rows[: ids.shape[1]]
 
     with torch.no_grad():
         hidden = theirs(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from llmbook.nn import LayerNorm, RMSNorm
+from llmbook.nn import BatchNorm, LayerNorm, RMSNorm
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,27 @@ def test_the_defaults():
 def test_their_state_dicts_are_ours():
     for ours, theirs in ((LayerNorm(6), nn.LayerNorm(6)), (RMSNorm(6), nn.RMSNorm(6))):
         ours.load_state_dict(theirs.state_dict())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("scale", [1.0, 300.0, 3000.0])
+def test_half_types_have_statistics_in_single_precision(dtype, scale):
+    x = (scale * torch.randn(4, 5, 512, generator=torch.Generator().manual_seed(0))).to(dtype)
+    for ours, theirs in (
+        (LayerNorm(512), torch.nn.LayerNorm(512)),
+        (RMSNorm(512), torch.nn.RMSNorm(512, eps=1e-6)),
+    ):
+        expected = theirs(x.float()).to(dtype)
+        assert torch.equal(ours(x.float()).to(dtype), ours.to(dtype)(x)), type(ours)
+        torch.testing.assert_close(ours(x), expected, atol=0, rtol=0.01)
+        torch.testing.assert_close(ours(x), theirs.to(dtype)(x), atol=0.01, rtol=0.01)
+    batch = BatchNorm(512).to(dtype)
+    expected = torch.nn.BatchNorm1d(512)(x.float().flatten(0, 1)).view_as(x).to(dtype)
+    torch.testing.assert_close(batch(x), expected, atol=1e-3, rtol=0.01)
+    assert batch(x).dtype == dtype
+
+
+def test_values_of_300_in_float16_give_plus_and_minus_one():
+    x = torch.tensor([[300.0, -300.0], [-300.0, 300.0]]).half()
+    for layer in (LayerNorm(2), RMSNorm(2), BatchNorm(2)):
+        assert torch.equal(layer.half()(x), x.sign())

@@ -5,6 +5,7 @@ Book: §1.2.1
 
 import math
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from einops import rearrange, repeat
@@ -12,7 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from llmbook.generation.generate import LanguageModel
+from llmbook.generation.generate import LanguageModel, require_prompt
+from llmbook.nn import at_least_float32
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,14 @@ class Beams:
 
     token_ids: Int[Tensor, "batch num_beams total"]
     scores: Float[Tensor, "batch num_beams"]
+
+
+@runtime_checkable
+class RowByRow(Protocol):
+    """A language model that has something for each row, a source for instance, and has to be told that beams share it."""
+
+    def repeated(self, n: int) -> LanguageModel:
+        """The same model for n neighbouring rows in place of each."""
 
 
 @torch.no_grad()
@@ -38,12 +48,13 @@ def beam_search(
     |y| counts the new tokens, the end too. Each step extends the `num_beams` live hypotheses by every token and looks at the best
     2 · `num_beams` by Σ log p: those among the first half that end are kept, the best of those that do not end live on (Sutskever et al.
     2014, section 3.2; the normalization by length is Wu et al. 2016, section 7, with a plainer divisor). With one beam only the best is
-    looked at, which is greedy decoding.
+    looked at, which is greedy decoding. Among equals the first counts: the better beam's, then the lower id.
 
     It stops when no live hypothesis can come among the kept ones. log p ≤ 0, so a sum never rises: with a positive penalty S becomes at
     best S / max_new_tokens^length_penalty, otherwise S / |y|^length_penalty with the present |y|. At `max_new_tokens` what lives is kept.
 
-    Put the model into `eval()` first. The model's cache needs `reorder(rows)`.
+    Put the model into `eval()` first. The model's cache needs `reorder(rows)`; a model that has something of its own for each prompt,
+    as a decoder has its source, needs `repeated(n)`.
 
     Leaves out: padded prompts, diverse beams, reading the prompt once for all of its beams.
 
@@ -59,14 +70,15 @@ def beam_search(
         ValueError: an empty prompt, num_beams or max_new_tokens below 1, more beams than there are sequences, an eos_id outside the
             vocabulary, a length_penalty that is not finite, logits from which no probability follows.
     """
-    if token_ids.ndim != 2 or 0 in token_ids.shape:
-        raise ValueError(f"a prompt needs at least one token; got token_ids of shape {tuple(token_ids.shape)}")
+    require_prompt(token_ids)
     if num_beams < 1 or max_new_tokens < 1 or not math.isfinite(length_penalty):
         raise ValueError(
             f"expected num_beams >= 1, max_new_tokens >= 1 and a finite length_penalty; "
             f"got num_beams {num_beams}, max_new_tokens {max_new_tokens}, length_penalty {length_penalty}"
         )
 
+    if isinstance(model, RowByRow):
+        model = model.repeated(num_beams)
     batch = len(token_ids)
     first_row = num_beams * torch.arange(batch, device=token_ids.device)[:, None]
     cache = model.make_cache(batch * num_beams)
@@ -84,7 +96,7 @@ def beam_search(
 
         candidates = rearrange(sums[:, :, None] + log_probs, "b k v -> b (k v)")
         looked_at = 1 if num_beams == 1 else min(2 * num_beams, num_beams * vocab_size)
-        sums, index = candidates.topk(looked_at)
+        sums, index = greatest(candidates, looked_at)
         parent, token = index // vocab_size, index % vocab_size
         ids = torch.cat([pick(live_ids, parent), token[:, :, None]], dim=2)
         ended = torch.zeros_like(token, dtype=torch.bool) if eos_id is None else token == eos_id
@@ -92,7 +104,7 @@ def beam_search(
         scores = (sums / length**length_penalty).masked_fill(~ended, -math.inf)
         kept_ids = F.pad(kept_ids, (0, 1), value=eos_id or 0)
         kept_scores, kept_ids = best(kept_scores, kept_ids, scores[:, :num_beams], ids[:, :num_beams])
-        sums, order = sums.masked_fill(ended, -math.inf).topk(num_beams)
+        sums, order = greatest(sums.masked_fill(ended, -math.inf), num_beams)
         live_ids = pick(ids, order)
 
         greatest_length = max_new_tokens if length_penalty > 0 else length
@@ -107,12 +119,12 @@ def beam_search(
 def next_log_probs(
     model: LanguageModel, new_ids: Int[Tensor, "rows new"], cache: object
 ) -> Float[Tensor, "rows vocab"]:
-    """log p of each token that may come next.
+    """log p of each token that may come next, in float32 where the logits are of a half type.
 
     Raises:
         ValueError: logits with NaN or +∞, or −∞ alone.
     """
-    log_probs = model.forward(new_ids, cache=cache)[:, -1].log_softmax(dim=-1)
+    log_probs = at_least_float32(model.forward(new_ids, cache=cache)[:, -1]).log_softmax(dim=-1)
     if log_probs.isnan().any():
         row = log_probs.isnan().any(dim=-1).nonzero()[0].item()
         raise ValueError(f"the model's logits must be finite or -inf, not all -inf; row {row} gives NaN probabilities")
@@ -127,6 +139,15 @@ def require_sizes(vocab_size: int, num_beams: int, max_new_tokens: int, eos_id: 
         )
     if eos_id is not None and not 0 <= eos_id < vocab_size:
         raise ValueError(f"eos_id is {eos_id}; expected 0 <= eos_id < vocab_size = {vocab_size}")
+
+
+def greatest(scores: Float[Tensor, "batch n"], k: int) -> tuple[Float[Tensor, "batch k"], Int[Tensor, "batch k"]]:
+    """The k greatest of each row and where they stand, best first; of equals the first, which `topk` doesn't promise."""
+    left, found = scores.clone(), []
+    for _ in range(k):
+        found.append(left.max(dim=1, keepdim=True))
+        left.scatter_(1, found[-1].indices, -math.inf)
+    return torch.cat([one.values for one in found], dim=1), torch.cat([one.indices for one in found], dim=1)
 
 
 def pick(token_ids: Int[Tensor, "batch some total"], which: Int[Tensor, "batch k"]) -> Int[Tensor, "batch k total"]:

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from llmbook.nn import at_least_float32
+
 
 @runtime_checkable
 class LanguageModel(Protocol):
@@ -56,8 +58,7 @@ def generate(
     Raises:
         ValueError: an empty prompt, padding on the right, a negative temperature or number of tokens, a pad_id without eos_id.
     """
-    if 0 in token_ids.shape:
-        raise ValueError(f"a prompt needs at least one token; got token_ids of shape {tuple(token_ids.shape)}")
+    require_prompt(token_ids)
     if temperature < 0 or max_new_tokens < 0:
         raise ValueError(
             f"expected temperature >= 0 and max_new_tokens >= 0; got temperature {temperature}, max_new_tokens {max_new_tokens}"
@@ -97,5 +98,11 @@ def sample(
     """One id a row from softmax(logits / temperature); at temperature 0 the likeliest, the first of equals."""
     if temperature == 0:
         return logits.argmax(dim=-1)
-    probabilities = (logits / temperature).softmax(dim=-1)
+    probabilities = (at_least_float32(logits) / temperature).softmax(dim=-1)
     return torch.multinomial(probabilities, num_samples=1, generator=generator).squeeze(-1)
+
+
+def require_prompt(token_ids: Tensor) -> None:
+    """Raises ValueError unless there is at least one row, and a token in each."""
+    if token_ids.ndim != 2 or 0 in token_ids.shape:
+        raise ValueError(f"a prompt needs at least one token; got token_ids of shape {tuple(token_ids.shape)}")

@@ -3,28 +3,39 @@
 Book: §1.2.1
 """
 
+from collections.abc import Sequence
+
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from llmbook.nn import KeyValue, KVCache
+from llmbook.nn import KeyValue, KVCache, LayerCache
 
 
 class Conditioned(nn.Module):
-    """The decoder with its memory filled in, for one target row a source or n neighbours.
+    """The decoder with its memory filled in, a row of the target for each row of the source.
 
     What depends on the sources alone, the cross-attention's keys and values, is computed once.
 
     Args:
         model: the Transformer.
-        memory: what its encoder gives, [source rows, source, d_model].
+        memory: what its encoder gives.
         source_mask: True = real.
+        contexts: each layer's keys and values of the memory, where they are known.
     """
 
-    def __init__(self, model: nn.Module, memory: Tensor, source_mask: Tensor | None):
+    def __init__(
+        self,
+        model: nn.Module,
+        memory: Float[Tensor, "batch source d_model"],
+        source_mask: Bool[Tensor, "batch source"] | None,
+        *,
+        contexts: Sequence[KeyValue] | None = None,
+    ):
         super().__init__()
-        contexts = [block.cross_attention.keys_values(memory) for block in model.decoder]
-        self.model, self.num_sources = model, memory.shape[0]
-        self.by_repeats = {1: (memory, source_mask, contexts)}
+        if contexts is None:
+            contexts = [block.cross_attention.keys_values(memory) for block in model.decoder]
+        self.model, self.memory, self.source_mask = model, memory, source_mask
+        self.contexts = contexts
 
     def forward(
         self,
@@ -33,28 +44,28 @@ class Conditioned(nn.Module):
         token_mask: Bool[Tensor, "batch target"] | None = None,
         cache: KVCache | None = None,
     ) -> Float[Tensor, "batch target vocab_size"]:
-        repeats = max(1, token_ids.shape[0] // max(1, self.num_sources))
-        if repeats not in self.by_repeats:
-            self.by_repeats[repeats] = self.repeated(repeats)
-        memory, source_mask, contexts = self.by_repeats[repeats]
         return self.model.decode(
             token_ids,
-            memory,
-            source_mask=source_mask,
+            self.memory,
+            source_mask=self.source_mask,
             target_mask=token_mask,
             cache=cache,
-            contexts=contexts,
+            contexts=self.contexts,
         )
 
-    def repeated(self, n: int) -> tuple[Tensor, Tensor | None, list[KeyValue]]:
-        """Memory, mask, keys and values with each source n times in a row."""
-        memory, source_mask, contexts = self.by_repeats[1]
-        mask = None if source_mask is None else source_mask.repeat_interleave(n, dim=0)
-        repeated = [
-            KeyValue(*(part.repeat_interleave(n, dim=0) for part in context))
-            for context in contexts
-        ]
-        return memory.repeat_interleave(n, dim=0), mask, repeated
+    def repeated(self, n: int) -> "Conditioned":
+        """The same with each source n times in a row, for n rows of the target each."""
+        memory, mask = self.memory, self.source_mask
+        return Conditioned(
+            self.model,
+            memory.repeat_interleave(n, dim=0),
+            None if mask is None else mask.repeat_interleave(n, dim=0),
+            contexts=[
+                KeyValue(*(part.repeat_interleave(n, dim=0) for part in context))
+                for context in self.contexts
+            ],
+        )
 
     def make_cache(self, batch_size: int) -> KVCache:
-        return KVCache(self.model.config.num_layers, batch_size, self.by_repeats[1][0].device)
+        layers = [LayerCache() for _ in self.model.decoder]
+        return KVCache(layers, batch_size, self.memory.device)

@@ -9,7 +9,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from llmbook.models.transformer import initialize, real_tokens
+from llmbook.checks import require_even, require_positive, require_share
+from llmbook.models.initialization import initialize
+from llmbook.models.inputs import real_tokens, require_memory, require_padded_right
 from llmbook.nn import LSTM, KVCache, LayerNorm, LayerState, LSTMState, MultiHeadAttention
 from llmbook.nn.recurrent import reverse
 
@@ -25,13 +27,9 @@ class Seq2SeqConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.vocab_size < 1 or self.d_model < 2 or self.d_model % 2:
-            raise ValueError(
-                f"vocab_size is {self.vocab_size}, d_model {self.d_model}; "
-                "expected vocab_size >= 1 and an even d_model >= 2"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}; expected 0 <= dropout < 1")
+        require_positive(vocab_size=self.vocab_size)
+        require_even(d_model=self.d_model)
+        require_share(dropout=self.dropout)
 
 
 @dataclass(frozen=True)
@@ -84,9 +82,6 @@ class Seq2Seq(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(d_model, config.vocab_size, bias=False)
         initialize(self)
-        for module in self.modules():
-            if isinstance(module, LSTM):
-                module.reset()
         self.output.weight = self.embedding.weight
 
     def forward(
@@ -108,10 +103,7 @@ class Seq2Seq(nn.Module):
     def encode(self, source_ids: Tensor, source_mask: Tensor | None = None) -> Encoded:
         """Reads the source."""
         real = real_tokens(source_ids, source_mask, self.config.vocab_size)
-        if (~real[:, :-1] & real[:, 1:]).any():
-            raise ValueError(
-                "source_mask has padding before a real token; sources are padded right"
-            )
+        require_padded_right(real, "source_mask")
         x = self.embed(source_ids)
         there, there_state = self.forwards(x, mask=real)
         back, back_state = self.backwards(reverse(x, real), mask=real)
@@ -132,11 +124,13 @@ class Seq2Seq(nn.Module):
     ) -> Float[Tensor, "batch target vocab_size"]:
         """Logits from the target so far and what was read."""
         real = real_tokens(target_ids, target_mask, self.config.vocab_size)
+        require_memory(encoded.memory, encoded.source_mask, target_ids)
         states = encoded.states
         if cache is not None:
             cache.extend_mask(real)
             states = tuple(
-                layer.state or old for layer, old in zip(cache.layers, states, strict=True)
+                LSTMState(*layer.state) if layer.state else old
+                for layer, old in zip(cache.layers, states, strict=True)
             )
         mask = None if target_mask is None else real
         x, asker_state = self.asker(self.embed(target_ids), state=states[0], mask=mask)
@@ -146,7 +140,8 @@ class Seq2Seq(nn.Module):
             x = x + self.attention(x, context=encoded.memory, mask=seen)
         x, writer_state = self.writer(self.dropout(x), state=states[1], mask=mask)
         if cache is not None:
-            cache.layers[0].state, cache.layers[1].state = asker_state, writer_state
+            for layer, state in zip(cache.layers, (asker_state, writer_state), strict=True):
+                layer.state = tuple(state)
         return self.output(self.dropout(self.output_norm(x)))
 
     def conditioned(
@@ -157,7 +152,7 @@ class Seq2Seq(nn.Module):
 
 
 class ConditionedSeq2Seq(nn.Module):
-    """The decoder with what was read filled in, for one target row a source or n neighbours."""
+    """The decoder with what was read filled in, a row of the target for each of the source."""
 
     def __init__(self, model: Seq2Seq, encoded: Encoded):
         super().__init__()
@@ -170,12 +165,13 @@ class ConditionedSeq2Seq(nn.Module):
         token_mask: Bool[Tensor, "batch target"] | None = None,
         cache: KVCache | None = None,
     ) -> Float[Tensor, "batch target vocab_size"]:
-        repeats = max(1, token_ids.shape[0] // max(1, self.encoded.memory.shape[0]))
-        encoded = self.encoded if repeats == 1 else self.encoded.repeated(repeats)
-        return self.model.decode(token_ids, encoded, target_mask=token_mask, cache=cache)
+        return self.model.decode(token_ids, self.encoded, target_mask=token_mask, cache=cache)
+
+    def repeated(self, n: int) -> "ConditionedSeq2Seq":
+        """The same with each source n times in a row, for n rows of the target each."""
+        return ConditionedSeq2Seq(self.model, self.encoded.repeated(n))
 
     def make_cache(self, batch_size: int) -> KVCache:
         """The states of the two layers that write."""
-        cache = KVCache(2, batch_size, self.model.embedding.weight.device)
-        cache.layers = [LayerState(), LayerState()]
-        return cache
+        device = self.model.embedding.weight.device
+        return KVCache([LayerState(), LayerState()], batch_size, device)

@@ -3,6 +3,7 @@
 Book: §1.1.2
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,17 +12,30 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from llmbook.models.transformer import initialize, positions_of, real_tokens, require_room
+from llmbook.checks import (
+    has_values,
+    require_divides,
+    require_even,
+    require_one_of,
+    require_positive,
+    require_share,
+)
+from llmbook.models.initialization import initialize
+from llmbook.models.inputs import real_tokens, seen_and_positions
 from llmbook.nn import (
     LSTM,
     CausalConv1d,
     FeedForward,
     KVCache,
+    LayerCache,
     LayerNorm,
     LayerState,
+    LSTMState,
     MultiHeadAttention,
+    NoPositions,
+    Positions,
+    SinusoidalPositions,
     causal_mask,
-    sinusoidal_encoding,
 )
 
 MIXERS = ("attention", "recurrence", "convolution")
@@ -50,21 +64,20 @@ class SequenceModelConfig:
     residual: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "d_model", "num_layers", "num_heads", "max_seq_len"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
-        if self.d_model % 2 or self.d_model % self.num_heads:
-            raise ValueError(
-                f"d_model = {self.d_model} must be even and divisible by "
-                f"num_heads = {self.num_heads}"
-            )
-        for name, known in (("mixer", MIXERS), ("norm", NORMS)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {known}")
+        require_positive(
+            vocab_size=self.vocab_size,
+            d_model=self.d_model,
+            num_layers=self.num_layers,
+            num_heads=self.num_heads,
+            max_seq_len=self.max_seq_len,
+        )
+        require_even(d_model=self.d_model)
+        require_divides(num_heads=self.num_heads, d_model=self.d_model)
+        require_one_of("mixer", self.mixer, MIXERS)
+        require_one_of("norm", self.norm, NORMS)
+        require_share(dropout=self.dropout)
         if not 2 <= self.kernel_size <= 5:
             raise ValueError(f"kernel_size is {self.kernel_size}; expected 2 … 5")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}; expected 0 <= dropout < 1")
 
     @property
     def d_ff(self) -> int:
@@ -80,7 +93,14 @@ class Attention(nn.Module):
         super().__init__()
         self.attention = MultiHeadAttention(config.d_model, config.num_heads)
 
-    def forward(self, x: Tensor, real: Tensor, seen: Tensor, cache) -> Tensor:
+    def forward(
+        self,
+        x: Float[Tensor, "batch tokens d_model"],
+        real: Bool[Tensor, "batch tokens"],
+        seen: Bool[Tensor, "batch length"],
+        cache: LayerCache | None,
+    ) -> Float[Tensor, "batch tokens d_model"]:
+        """Padding is seen by none: `seen` are the real tokens, those in the cache first."""
         mask = causal_mask(x.shape[1], seen.shape[1]).to(x.device) & seen[:, None, None]
         return self.attention(x, mask=mask, cache=cache)
 
@@ -92,16 +112,24 @@ class Recurrence(nn.Module):
         super().__init__()
         self.lstm = LSTM(config.d_model, config.d_model)
 
-    def forward(self, x: Tensor, real: Tensor, seen: Tensor, cache) -> Tensor:
-        state = None if cache is None else cache.state
-        output, state = self.lstm(x, state=state, mask=None if real.all() else real)
+    def forward(
+        self,
+        x: Float[Tensor, "batch tokens d_model"],
+        real: Bool[Tensor, "batch tokens"],
+        seen: Bool[Tensor, "batch length"],
+        cache: LayerState | None,
+    ) -> Float[Tensor, "batch tokens d_model"]:
+        """Padding leaves the state as it is; the cache holds the state after the last token."""
+        state = LSTMState(*cache.state) if cache is not None and cache.state else None
+        padded = not has_values(real) or not real.all()
+        output, state = self.lstm(x, state=state, mask=real if padded else None)
         if cache is not None:
-            cache.state = state
+            cache.state = tuple(state)
         return output
 
 
 class Convolution(nn.Module):
-    """a · σ(b), where (a, b) is a causal convolution: each token looks at k before it.
+    """a · σ(b), where (a, b) is a causal convolution: a token looks at itself and k − 1 before.
 
     The gated linear unit of Dauphin et al. 2017, as in Gehring et al. 2017.
     """
@@ -111,7 +139,14 @@ class Convolution(nn.Module):
         width = config.d_model
         self.convolution = CausalConv1d(width, 2 * width, config.kernel_size, dilation=dilation)
 
-    def forward(self, x: Tensor, real: Tensor, seen: Tensor, cache) -> Tensor:
+    def forward(
+        self,
+        x: Float[Tensor, "batch tokens d_model"],
+        real: Bool[Tensor, "batch tokens"],
+        seen: Bool[Tensor, "batch length"],
+        cache: LayerState | None,
+    ) -> Float[Tensor, "batch tokens d_model"]:
+        """Padding counts as 0; the cache holds the inputs that the next tokens reach."""
         x = x * real[:, :, None]
         past = None
         if cache is not None:
@@ -138,12 +173,25 @@ class Layer(nn.Module):
         self.mixer_norm, self.feed_forward_norm = make_norm(), make_norm()
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, real: Tensor, seen: Tensor, cache) -> Tensor:
+    def forward(
+        self,
+        x: Float[Tensor, "batch tokens d_model"],
+        real: Bool[Tensor, "batch tokens"],
+        seen: Bool[Tensor, "batch length"],
+        cache: LayerCache | LayerState | None,
+    ) -> Float[Tensor, "batch tokens d_model"]:
+        """`real`: which new tokens are; `seen`: the same with those in the cache first."""
         mix = partial(self.mixer, real=real, seen=seen, cache=cache)
         x = self.sublayer(x, self.mixer_norm, mix)
         return self.sublayer(x, self.feed_forward_norm, self.feed_forward)
 
-    def sublayer(self, x: Tensor, norm: nn.Module, f) -> Tensor:
+    def sublayer(
+        self,
+        x: Float[Tensor, "batch tokens d_model"],
+        norm: nn.Module,
+        f: Callable[[Tensor], Tensor],
+    ) -> Float[Tensor, "batch tokens d_model"]:
+        """x + f(norm(x)), norm(x + f(x)) or x + f(x), as the configuration says."""
         before = norm(x) if self.norm_place == "pre" else x
         y = self.dropout(f(before))
         y = x + y if self.residual else y
@@ -161,23 +209,21 @@ class SequenceModel(nn.Module):
             of another shape, a sequence longer than max_seq_len.
     """
 
-    positions: Tensor
+    positions: Positions
 
     def __init__(self, config: SequenceModelConfig):
         super().__init__()
         self.config, d_model = config, config.d_model
         self.embedding = nn.Embedding(config.vocab_size, d_model)
-        table = sinusoidal_encoding(config.max_seq_len, d_model)
-        self.register_buffer(
-            "positions", table * (config.mixer == "attention"), persistent=False
+        self.positions = (
+            SinusoidalPositions(config.max_seq_len, d_model)
+            if config.mixer == "attention"
+            else NoPositions()
         )
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(Layer(config, index) for index in range(config.num_layers))
         self.norm = LayerNorm(d_model) if config.norm == "pre" else nn.Identity()
         initialize(self)
-        for module in self.modules():
-            if isinstance(module, LSTM):
-                module.reset()
 
     def forward(
         self,
@@ -199,20 +245,16 @@ class SequenceModel(nn.Module):
     ) -> Float[Tensor, "batch tokens d_model"]:
         """What the scores are computed from."""
         real = real_tokens(token_ids, token_mask, self.config.vocab_size)
-        seen = real if cache is None else cache.followed_by(real)
-        places = positions_of(seen)[:, -real.shape[1] :]
-        require_room(places, self.config.max_seq_len)
+        seen, positions = seen_and_positions(real, cache, self.config.max_seq_len)
         if cache is not None:
             cache.extend_mask(real)
-        x = self.embedding(token_ids) * self.config.d_model**0.5 + self.positions[places]
-        x = self.dropout(x)
+        x = self.embedding(token_ids) * self.config.d_model**0.5
+        x = self.dropout(x + self.positions(positions).to(x.dtype))
         for index, layer in enumerate(self.layers):
             x = layer(x, real, seen, None if cache is None else cache.layers[index])
         return self.norm(x)
 
     def make_cache(self, batch_size: int) -> KVCache:
         """Keys and values for attention; for the others a state that does not grow."""
-        cache = KVCache(len(self.layers), batch_size, self.embedding.weight.device)
-        if self.config.mixer != "attention":
-            cache.layers = [LayerState() for _ in self.layers]
-        return cache
+        kept = LayerCache if self.config.mixer == "attention" else LayerState
+        return KVCache([kept() for _ in self.layers], batch_size, self.embedding.weight.device)

@@ -7,20 +7,31 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from llmbook.checks import (
+    require_above_zero,
+    require_divides,
+    require_even,
+    require_one_of,
+    require_positive,
+    require_share,
+)
 from llmbook.models.conditioned import Conditioned
+from llmbook.models.initialization import initialize
+from llmbook.models.inputs import real_tokens, require_memory, seen_and_positions
 from llmbook.nn import (
     FeedForward,
     KeyValue,
     KVCache,
     LayerNorm,
     LearnedPositions,
+    NoPositions,
+    Positions,
+    SinusoidalPositions,
     TransformerBlock,
     causal_mask,
-    sinusoidal_encoding,
 )
 
 
@@ -49,90 +60,20 @@ class TransformerConfig:
     positions: str = "sinusoidal"
 
     def __post_init__(self) -> None:
-        given = [
-            name for name in ("source_vocab_size", "d_ff") if getattr(self, name) is not None
-        ]
-        for name in ("vocab_size", "d_model", "num_heads", "num_layers", "max_seq_len", *given):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
-        if self.d_model % self.num_heads or self.d_model % 2:
-            raise ValueError(
-                f"d_model = {self.d_model} must be even and divisible by "
-                f"num_heads = {self.num_heads}"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}; expected 0 <= dropout < 1")
-        if self.norm_eps <= 0:
-            raise ValueError(f"norm_eps is {self.norm_eps}; expected norm_eps > 0")
-        known = ("sinusoidal", "learned", "none")
-        if self.positions not in known:
-            raise ValueError(f"positions is {self.positions!r}; expected one of {known}")
-
-
-def initialize(model: nn.Module) -> None:
-    """Matrices from Xavier's uniform distribution, biases 0, embeddings from N(0, 1/d_model).
-
-    With these embeddings, logits start with variance 1.
-    """
-    for module in model.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)
-
-
-def positions_of(mask: Bool[Tensor, "batch tokens"]) -> Int[Tensor, "batch tokens"]:
-    """0, 1, 2, … over the real tokens of each row: padding on either side changes nothing."""
-    return (mask.cumsum(dim=1) - 1).clamp(min=0)
-
-
-def real_tokens(
-    token_ids: Tensor, mask: Tensor | None, vocab_size: int
-) -> Bool[Tensor, "batch tokens"]:
-    """The mask, or one that is all True."""
-    require_tokens(token_ids, mask, vocab_size)
-    return torch.ones_like(token_ids, dtype=torch.bool) if mask is None else mask
-
-
-def require_tokens(token_ids: Tensor, mask: Tensor | None, vocab_size: int) -> None:
-    """Raises ValueError unless ids are [batch, tokens] of the vocabulary, with such a mask."""
-    shape = list(token_ids.shape)
-    if token_ids.ndim != 2 or token_ids.dtype not in (torch.int32, torch.int64):
-        raise ValueError(
-            f"token ids are {token_ids.dtype} of shape {shape}; "
-            "expected integers [batch, tokens]"
+        optional = {"source_vocab_size": self.source_vocab_size, "d_ff": self.d_ff}
+        require_positive(
+            vocab_size=self.vocab_size,
+            d_model=self.d_model,
+            num_heads=self.num_heads,
+            num_layers=self.num_layers,
+            max_seq_len=self.max_seq_len,
+            **{name: size for name, size in optional.items() if size is not None},
         )
-    if token_ids.numel() and not token_ids.is_meta:
-        low, high = token_ids.min().item(), token_ids.max().item()
-        if not 0 <= low <= high < vocab_size:
-            raise ValueError(
-                f"token ids go from {low} to {high}; "
-                f"expected 0 <= id < vocab_size = {vocab_size}"
-            )
-    if mask is not None and (mask.shape != token_ids.shape or mask.dtype != torch.bool):
-        raise ValueError(
-            f"the mask is {mask.dtype} of shape {list(mask.shape)}; "
-            f"expected torch.bool, as the ids of shape {shape}"
-        )
-
-
-def require_memory(memory: Tensor, source_mask: Tensor | None, target_ids: Tensor) -> None:
-    """Raises ValueError unless memory has as many rows as target_ids, and the mask fits it."""
-    rows, wanted = memory.shape[0], target_ids.shape[0]
-    if rows != wanted:
-        raise ValueError(f"memory has {rows} rows, target_ids {wanted}; expected as many")
-    if source_mask is not None and source_mask.shape != memory.shape[:2]:
-        given, expected = list(source_mask.shape), list(memory.shape[:2])
-        raise ValueError(f"source_mask has shape {given}; expected {expected}")
-
-
-def require_room(positions: Tensor, max_seq_len: int) -> None:
-    """Raises ValueError unless every position is below max_seq_len."""
-    if positions.numel() and not positions.is_meta and positions.max() >= max_seq_len:
-        longest = positions.max().item() + 1
-        raise ValueError(f"a sequence has {longest} tokens; max_seq_len is {max_seq_len}")
+        require_even(d_model=self.d_model)
+        require_divides(num_heads=self.num_heads, d_model=self.d_model)
+        require_share(dropout=self.dropout)
+        require_above_zero(norm_eps=self.norm_eps)
+        require_one_of("positions", self.positions, ("sinusoidal", "learned", "none"))
 
 
 class Transformer(nn.Module):
@@ -147,7 +88,7 @@ class Transformer(nn.Module):
             of other shapes or not boolean, a sequence longer than max_seq_len.
     """
 
-    positions: Tensor | LearnedPositions
+    positions: Positions
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
@@ -157,12 +98,11 @@ class Transformer(nn.Module):
         if config.source_vocab_size is not None or not config.tie_embeddings:
             source_vocab_size = config.source_vocab_size or config.vocab_size
             self.source_embedding = nn.Embedding(source_vocab_size, d_model)
-        if config.positions == "learned":
-            self.positions = LearnedPositions(config.max_seq_len, d_model)
-        else:
-            table = sinusoidal_encoding(config.max_seq_len, d_model)
-            table *= config.positions == "sinusoidal"  # 0 for "none"
-            self.register_buffer("positions", table, persistent=False)
+        self.positions = {
+            "sinusoidal": partial(SinusoidalPositions, config.max_seq_len, d_model),
+            "learned": partial(LearnedPositions, config.max_seq_len, d_model),
+            "none": NoPositions,
+        }[config.positions]()
         self.dropout = nn.Dropout(config.dropout)
 
         norm = partial(LayerNorm, eps=config.norm_eps)
@@ -209,7 +149,8 @@ class Transformer(nn.Module):
     ) -> Float[Tensor, "batch source d_model"]:
         """The memory: a vector for each source token, which sees all real ones."""
         source_mask = real_tokens(source_ids, source_mask, self.source_embedding.num_embeddings)
-        x = self.embed(source_ids, self.source_embedding, positions_of(source_mask))
+        _, positions = seen_and_positions(source_mask, None, self.config.max_seq_len)
+        x = self.embed(source_ids, self.source_embedding, positions)
         for block in self.encoder:
             x = block(x, mask=source_mask[:, None, None])
         return self.encoder_norm(x)
@@ -231,12 +172,12 @@ class Transformer(nn.Module):
         """
         target_mask = real_tokens(target_ids, target_mask, self.config.vocab_size)
         require_memory(memory, source_mask, target_ids)
-        seen = target_mask if cache is None else cache.followed_by(target_mask)
-        new, length = target_ids.shape[1], seen.shape[1]
-        x = self.embed(target_ids, self.target_embedding, positions_of(seen)[:, length - new :])
+        seen, positions = seen_and_positions(target_mask, cache, self.config.max_seq_len)
+        x = self.embed(target_ids, self.target_embedding, positions)
         if cache is not None:
             cache.extend_mask(target_mask)
-        mask = causal_mask(new, length).to(seen.device) & seen[:, None, None]
+        mask = causal_mask(target_ids.shape[1], seen.shape[1]).to(seen.device)
+        mask = mask & seen[:, None, None]
         context_mask = None if source_mask is None else source_mask[:, None, None]
         for i, block in enumerate(self.decoder):
             layer_cache = None if cache is None else cache.layers[i]
@@ -253,11 +194,8 @@ class Transformer(nn.Module):
         positions: Int[Tensor, "batch tokens"],
     ) -> Float[Tensor, "batch tokens d_model"]:
         """√d_model times the embedding, plus the position."""
-        require_room(positions, self.config.max_seq_len)
         scaled = embedding(token_ids) * self.config.d_model**0.5
-        table = self.positions
-        rows = table[positions] if isinstance(table, Tensor) else table(positions)
-        return self.dropout(scaled + rows)
+        return self.dropout(scaled + self.positions(positions).to(scaled.dtype))
 
     def conditioned(
         self,

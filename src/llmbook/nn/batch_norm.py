@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from llmbook.nn.norms import require_last, require_width
+from llmbook.checks import require_above_zero, require_last, require_mask, require_positive
+from llmbook.nn.precision import at_least_float32
 
 
 def batch_norm(
@@ -22,7 +23,8 @@ def batch_norm(
 
     Ioffe and Szegedy 2015, algorithm 1.
     """
-    return (x - mean) / (variance + eps).sqrt() * weight + bias
+    z = at_least_float32(x)
+    return ((z - mean) / (variance + eps).sqrt() * weight + bias).to(x.dtype)
 
 
 class BatchNorm(nn.Module):
@@ -47,7 +49,8 @@ class BatchNorm(nn.Module):
 
     def __init__(self, d_model: int, *, eps: float = 1e-5, momentum: float = 0.1):
         super().__init__()
-        require_width(d_model, eps)
+        require_positive(d_model=d_model)
+        require_above_zero(eps=eps)
         if not 0 < momentum <= 1:
             raise ValueError(f"momentum is {momentum}; expected 0 < momentum <= 1")
         self.eps, self.momentum = eps, momentum
@@ -60,12 +63,9 @@ class BatchNorm(nn.Module):
         self, x: Float[Tensor, "... d_model"], *, mask: Bool[Tensor, "..."] | None = None
     ) -> Float[Tensor, "... d_model"]:
         """`mask` (True = real) keeps padding out of the statistics."""
-        require_last(x, self.weight)
-        if mask is not None and (mask.shape != x.shape[:-1] or mask.dtype != torch.bool):
-            raise ValueError(
-                f"the mask is {mask.dtype} of shape {list(mask.shape)}; "
-                f"expected torch.bool of shape {list(x.shape[:-1])}"
-            )
+        require_last(x, d_model=len(self.weight))
+        if mask is not None:
+            require_mask(mask, x.shape[:-1])
         mean, variance = self.running_mean, self.running_variance
         if self.training:
             rows = x.reshape(-1, x.shape[-1]) if mask is None else x[mask]
@@ -73,9 +73,13 @@ class BatchNorm(nn.Module):
                 raise ValueError(
                     f"a batch needs two rows or more for a variance; got {len(rows)}"
                 )
+            rows = at_least_float32(rows)
             mean, variance = rows.mean(dim=0), rows.var(dim=0, correction=0)
             with torch.no_grad():
-                self.running_mean.lerp_(mean, self.momentum)
                 unbiased = variance * len(rows) / (len(rows) - 1)
-                self.running_variance.lerp_(unbiased, self.momentum)
+                for running, new in (
+                    (self.running_mean, mean),
+                    (self.running_variance, unbiased),
+                ):
+                    running.lerp_(new.to(running.dtype), self.momentum)
         return batch_norm(x, mean, variance, self.weight, self.bias, self.eps)

@@ -6,28 +6,14 @@ Book: §1.2.1
 from collections.abc import Callable
 from functools import partial
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from llmbook.nn.feed_forward import FeedForward
 from llmbook.nn.kv_cache import LayerCache
 from llmbook.nn.multi_head import KeyValue, MultiHeadAttention
 from llmbook.nn.norms import LayerNorm
-
-
-def require_context(
-    context: Tensor | KeyValue | None,
-    context_mask: Tensor | None,
-    cross_attention: nn.Module | None,
-) -> None:
-    """Raises ValueError unless a context comes just where there is cross-attention to it."""
-    if (context is None) != (cross_attention is None):
-        has = "no cross-attention" if cross_attention is None else "cross-attention"
-        got = "no" if context is None else "a"
-        raise ValueError(f"this layer has {has}; it got {got} context")
-    if context is None and context_mask is not None:
-        shape = list(context_mask.shape)
-        raise ValueError(f"got a context_mask of shape {shape} without a context")
+from llmbook.nn.rotary import Rotary
 
 
 class TransformerBlock(nn.Module):
@@ -88,11 +74,20 @@ class TransformerBlock(nn.Module):
         mask: Bool[Tensor, "..."] | None = None,
         context_mask: Bool[Tensor, "..."] | None = None,
         bias: Float[Tensor, "..."] | None = None,
+        rotary: Rotary | None = None,
+        positions: Int[Tensor, "... query"] | None = None,
         cache: LayerCache | None = None,
     ) -> Float[Tensor, "batch query d_model"]:
-        """Self-attention uses `mask`, `bias` and `cache`; cross-attention `context_mask`."""
+        """Cross-attention uses `context` and `context_mask`, self-attention all the others."""
         require_context(context, context_mask, self.cross_attention)
-        attend_self = partial(self.self_attention, mask=mask, bias=bias, cache=cache)
+        attend_self = partial(
+            self.self_attention,
+            mask=mask,
+            bias=bias,
+            rotary=rotary,
+            positions=positions,
+            cache=cache,
+        )
         x = self.sublayer(x, self.self_attention_norm, attend_self)
         if self.cross_attention is not None:
             attend_context = partial(self.cross_attention, context=context, mask=context_mask)
@@ -104,3 +99,18 @@ class TransformerBlock(nn.Module):
         if self.norm_first:
             return x + self.dropout(f(norm(x)))
         return norm(x + self.dropout(f(x)))
+
+
+def require_context(
+    context: Tensor | KeyValue | None,
+    context_mask: Tensor | None,
+    cross_attention: nn.Module | None,
+) -> None:
+    """Raises ValueError unless a context comes just where there is cross-attention to it."""
+    if (context is None) != (cross_attention is None):
+        has = "no cross-attention" if cross_attention is None else "cross-attention"
+        got = "no" if context is None else "a"
+        raise ValueError(f"this layer has {has}; it got {got} context")
+    if context is None and context_mask is not None:
+        shape = list(context_mask.shape)
+        raise ValueError(f"got a context_mask of shape {shape} without a context")

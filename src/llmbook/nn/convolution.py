@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from llmbook.checks import require_positive, require_sequence
+
 
 def receptive_field(kernel_size: int, num_layers: int) -> int:
     """How many tokens, itself counted, one output sees where dilations are 1, 2, 4, ….
@@ -19,8 +21,9 @@ def receptive_field(kernel_size: int, num_layers: int) -> int:
 class CausalConv1d(nn.Module):
     """y_t = Σ_j W_j x_{t − (k − 1 − j) r} + b, j = 0 … k − 1; what lies before the start is 0.
 
-    k is the kernel's size, r the dilation: with r = 1 the last k tokens are seen, with larger r
-    every r-th one. As a matrix product: the k tokens side by side, times W = (W_0 … W_{k−1}).
+    k is the kernel's size, r the dilation: of the last (k − 1) r + 1 tokens every r-th is seen,
+    k in all, the token itself among them. As a matrix product: these k side by side, times
+    W = (W_0 … W_{k−1}).
 
     Args:
         d_in: width of the input.
@@ -34,17 +37,13 @@ class CausalConv1d(nn.Module):
 
     def __init__(self, d_in: int, d_out: int, kernel_size: int, *, dilation: int = 1):
         super().__init__()
-        if min(d_in, d_out, kernel_size, dilation) < 1:
-            raise ValueError(
-                f"d_in is {d_in}, d_out {d_out}, kernel_size {kernel_size}, "
-                f"dilation {dilation}; expected each >= 1"
-            )
+        require_positive(d_in=d_in, d_out=d_out, kernel_size=kernel_size, dilation=dilation)
         self.d_in, self.kernel_size, self.dilation = d_in, kernel_size, dilation
         self.linear = nn.Linear(kernel_size * d_in, d_out)
 
     @property
     def reach(self) -> int:
-        """How far back the kernel looks: (k − 1) r tokens."""
+        """How far back the kernel looks: the first token that it sees is (k − 1) r before t."""
         return (self.kernel_size - 1) * self.dilation
 
     def forward(
@@ -54,10 +53,7 @@ class CausalConv1d(nn.Module):
         past: Float[Tensor, "batch reach d_in"] | None = None,
     ) -> Float[Tensor, "batch seq d_out"]:
         """`past`: the `reach` inputs before x, where they are not 0."""
-        if x.ndim != 3 or x.shape[-1] != self.d_in:
-            raise ValueError(
-                f"x has shape {list(x.shape)}; expected [batch, seq, d_in = {self.d_in}]"
-            )
+        require_sequence(x, "x", d_in=self.d_in)
         batch, length, _ = x.shape
         if past is None:
             past = x.new_zeros(batch, self.reach, self.d_in)

@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from llmbook.nn.precision import at_least_float32
+
 
 def scaled_dot_product_attention(
     query: Float[Tensor, "batch heads query head_dim"],
@@ -24,14 +26,15 @@ def scaled_dot_product_attention(
 ) -> Float[Tensor, "batch heads query value_dim"] | tuple[Tensor, Tensor]:
     """softmax(Q Kᵀ / √d_k + bias) V, where only positions with mask True take part.
 
-    Vaswani et al. 2017, section 3.2.1, equation 1; their d_k is our head_dim. The softmax
-    of a row of −∞ alone would be 0 / 0, so a row that may attend to nothing enters it as
-    zeros and its weights are set to 0 afterwards: zero output, zero gradient, never a NaN.
+    Vaswani et al. 2017, section 3.2.1, equation 1; their d_k is our head_dim. What is hidden
+    has a score of −∞. The softmax of −∞ alone would be 0 / 0, so in a row that may attend to
+    nothing all is left visible, and what comes out is multiplied by 0: zero output, zero
+    gradient, never a NaN. Scores and softmax of half types are computed in float32.
 
     Args:
         mask: True = may attend; [query, key], or 4-D and broadcasting to
             [batch, heads, query, key].
-        bias: added to the scores, with the same shapes.
+        bias: added to the scores, −∞ hides; [query, key], [heads, query, key] or 4-D.
         dropout: the share of weights that is set to 0, the others being scaled up.
         return_weights: give (output, weights) with weights [batch, heads, query, key].
 
@@ -41,16 +44,21 @@ def scaled_dot_product_attention(
         ValueError: shapes that do not fit, a mask that is not boolean or a bias that is.
     """
     require_fitting(query, key, value, mask, bias)
-    scores = query @ key.mT / math.sqrt(query.shape[-1])
+    scores = at_least_float32(query) @ at_least_float32(key).mT / math.sqrt(query.shape[-1])
     if bias is not None:
-        scores = scores + bias
+        finite = bias != -math.inf
+        mask = finite if mask is None else mask & finite
     if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf)
-    sees_nothing = (scores == -math.inf).all(dim=-1, keepdim=True)
-    weights = scores.masked_fill(sees_nothing, 0.0).softmax(dim=-1)
-    weights = weights.masked_fill(sees_nothing, 0.0)
-    output = F.dropout(weights, dropout) @ value
-    return (output, weights) if return_weights else output
+        sees_any = mask.any(dim=-1, keepdim=True)
+        hidden = torch.where(sees_any, -math.inf, 0.0).to(scores.dtype)
+        scores = scores + torch.where(mask, 0.0 if bias is None else bias, hidden)
+    weights = scores.softmax(dim=-1)
+    output = F.dropout(weights, dropout).to(value.dtype) @ value
+    if mask is not None:
+        output = output * sees_any
+    if not return_weights:
+        return output
+    return output, (weights if mask is None else weights * sees_any).to(value.dtype)
 
 
 def require_fitting(
@@ -85,17 +93,21 @@ def require_fitting(
             "(what is boolean is `mask`)"
         )
     full = [*q[:3], k[2]]
-    for name, given in (("mask", mask), ("bias", bias)):
-        if given is not None and not broadcasts(given.shape, full):
-            raise ValueError(
-                f"{name} has shape {list(given.shape)}; expected [query, key] = {full[2:]}, "
-                f"or 4-D and broadcasting to {full} "
-                "(a padding mask [batch, key] goes in as mask[:, None, None])"
-            )
+    if mask is not None and not (len(mask.shape) != 3 and broadcasts(mask.shape, full)):
+        raise ValueError(
+            f"mask has shape {list(mask.shape)}; expected [query, key] = {full[2:]}, "
+            f"or 4-D and broadcasting to {full} "
+            "(a padding mask [batch, key] goes in as mask[:, None, None])"
+        )
+    if bias is not None and not broadcasts(bias.shape, full):
+        raise ValueError(
+            f"bias has shape {list(bias.shape)}; expected [query, key] = {full[2:]}, "
+            f"[heads, query, key] = {full[1:]}, or 4-D and broadcasting to {full}"
+        )
 
 
 def broadcasts(shape: Sequence[int], full: Sequence[int]) -> bool:
-    """Whether a shape is 2-D or 4-D and broadcasts to the last dimensions of `full`."""
-    if len(shape) not in (2, 4):
+    """Whether a shape of 2, 3 or 4 dimensions broadcasts to the last dimensions of `full`."""
+    if len(shape) not in (2, 3, 4):
         return False
     return all(size in (1, want) for size, want in zip(shape, full[-len(shape) :], strict=True))

@@ -10,32 +10,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from llmbook.checks import require_last, require_one_of, require_positive, require_share
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "gelu": F.gelu,
     "gelu_tanh": partial(F.gelu, approximate="tanh"),
 }
-
-
-def require_settings(d_model: int, d_ff: int, activation: str, dropout: float) -> None:
-    """Raises ValueError for a network that could not be."""
-    if activation not in ACTIVATIONS:
-        raise ValueError(
-            f"activation is {activation!r}; expected one of {', '.join(ACTIVATIONS)}"
-        )
-    if d_model < 1 or d_ff < 1 or not 0 <= dropout < 1:
-        raise ValueError(
-            f"d_model is {d_model}, d_ff {d_ff}, dropout {dropout}; "
-            "expected >= 1, >= 1, 0 <= dropout < 1"
-        )
-
-
-def require_width(x: Tensor, d_model: int) -> None:
-    """Raises ValueError unless x's last dimension is d_model."""
-    if x.ndim == 0 or x.shape[-1] != d_model:
-        raise ValueError(
-            f"x has shape {list(x.shape)}; expected a last dimension of d_model = {d_model}"
-        )
 
 
 class FeedForward(nn.Module):
@@ -64,12 +45,14 @@ class FeedForward(nn.Module):
         use_bias: bool = True,
     ):
         super().__init__()
-        require_settings(d_model, d_ff, activation, dropout)
+        require_one_of("activation", activation, ACTIVATIONS)
+        require_positive(d_model=d_model, d_ff=d_ff)
+        require_share(dropout=dropout)
         self.inner = nn.Linear(d_model, d_ff, bias=use_bias)
         self.outer = nn.Linear(d_ff, d_model, bias=use_bias)
         self.activation = ACTIVATIONS[activation]
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
-        require_width(x, self.inner.in_features)
+        require_last(x, d_model=self.inner.in_features)
         return self.outer(self.dropout(self.activation(self.inner(x))))

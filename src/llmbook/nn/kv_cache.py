@@ -3,18 +3,13 @@
 Book: §2.1.2
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-
-def require_same_but_length(cached: Tensor, new: Tensor) -> None:
-    """Raises ValueError unless the shapes differ in the length, the third of four, at most."""
-    old, got = list(cached.shape), list(new.shape)
-    if len(got) != 4 or old[:2] + old[3:] != got[:2] + got[3:]:
-        raise ValueError(
-            f"the cache holds keys of shape {old}; got {got}, where only the third may differ"
-        )
+from llmbook.checks import require_indices
 
 
 class LayerCache:
@@ -23,6 +18,10 @@ class LayerCache:
     def __init__(self) -> None:
         self.key: Tensor | None = None
         self.value: Tensor | None = None
+
+    @property
+    def length(self) -> int:
+        return 0 if self.key is None else self.key.shape[2]
 
     def extend(
         self,
@@ -50,29 +49,41 @@ class LayerCache:
 
 
 class LayerState:
-    """What a layer without attention keeps of the past: tensors [batch, …] that do not grow."""
+    """What a layer without attention keeps of the past: tensors [batch, …] that do not grow.
+
+    `state` is empty before the first token. What its parts mean the layer knows.
+    """
 
     def __init__(self) -> None:
-        self.state: tuple[Tensor, ...] | None = None
+        self.state: tuple[Tensor, ...] = ()
 
     def reorder(self, rows: Int[Tensor, "new_batch"]) -> None:
-        if self.state is not None:
-            kind = type(self.state)
-            parts = [part[rows] for part in self.state]
-            self.state = kind(parts) if kind is tuple else kind(*parts)
+        self.state = tuple(part[rows] for part in self.state)
 
 
 class KVCache:
-    """One `LayerCache` a layer, and which cached tokens are real: `mask` [batch, length]."""
+    """What each layer keeps, and which cached tokens are real: `mask` [batch, length].
 
-    def __init__(self, num_layers: int, batch_size: int, device: torch.device | str = "cpu"):
-        if num_layers < 1 or batch_size < 0:
+    Args:
+        layers: a `LayerCache` for each layer with attention, a `LayerState` for each other.
+        batch_size: rows.
+        device: where the mask lies.
+
+    Raises:
+        ValueError: no layer, or a negative batch size.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[LayerCache | LayerState],
+        batch_size: int,
+        device: torch.device | str = "cpu",
+    ):
+        if not layers or batch_size < 0:
             raise ValueError(
-                f"num_layers is {num_layers}, batch_size {batch_size}; expected >= 1 and >= 0"
+                f"got {len(layers)} layers and batch_size {batch_size}; expected >= 1 and >= 0"
             )
-        self.layers: list[LayerCache] | list[LayerState] = [
-            LayerCache() for _ in range(num_layers)
-        ]
+        self.layers = list(layers)
         self.mask: Bool[Tensor, "batch length"] = torch.ones(
             batch_size, 0, dtype=torch.bool, device=device
         )
@@ -107,10 +118,16 @@ class KVCache:
         Raises:
             ValueError: a row that the cache does not have.
         """
-        if rows.numel() and not 0 <= rows.min() <= rows.max() < self.mask.shape[0]:
-            raise ValueError(
-                f"rows are {rows.tolist()}; expected 0 <= row < {self.mask.shape[0]}"
-            )
+        require_indices(rows, "rows", "row", batch_size=self.mask.shape[0])
         self.mask = self.mask[rows]
         for layer in self.layers:
             layer.reorder(rows)
+
+
+def require_same_but_length(cached: Tensor, new: Tensor) -> None:
+    """Raises ValueError unless the shapes differ in the length, the third of four, at most."""
+    old, got = list(cached.shape), list(new.shape)
+    if len(got) != 4 or old[:2] + old[3:] != got[:2] + got[3:]:
+        raise ValueError(
+            f"the cache holds keys of shape {old}; got {got}, where only the third may differ"
+        )

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from llmbook.checks import require_indices, require_positive
+
 
 class LearnedPositions(nn.Module):
     """PE(p) = w_p, row p of a trained matrix with max_seq_len rows.
@@ -21,19 +23,10 @@ class LearnedPositions(nn.Module):
 
     def __init__(self, max_seq_len: int, d_model: int):
         super().__init__()
-        if max_seq_len < 1 or d_model < 1:
-            raise ValueError(
-                f"max_seq_len is {max_seq_len}, d_model {d_model}; expected at least 1"
-            )
+        require_positive(max_seq_len=max_seq_len, d_model=d_model)
         self.max_seq_len = max_seq_len
         self.rows = nn.Parameter(torch.randn(max_seq_len, d_model) * 0.5**0.5)
 
     def forward(self, positions: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch d_model"]:
-        if positions.numel() and not positions.is_meta:
-            low, high = positions.min().item(), positions.max().item()
-            if not 0 <= low <= high < self.max_seq_len:
-                raise ValueError(
-                    f"positions go from {low} to {high}; "
-                    f"expected 0 <= position < max_seq_len = {self.max_seq_len}"
-                )
+        require_indices(positions, "positions", "position", max_seq_len=self.max_seq_len)
         return self.rows[positions]

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from llmbook.checks import has_values
+
 
 def causal_mask(query_len: int, key_len: int | None = None) -> Bool[Tensor, "query key"]:
     """Row i sees key j where j <= i + key_len − query_len; the queries come last.
@@ -65,7 +67,11 @@ def require_lengths(lengths: Tensor, max_len: int) -> None:
             f"lengths have shape {list(lengths.shape)}; "
             f"expected [batch], and 0 <= max_len = {max_len}"
         )
-    if lengths.numel() and not 0 <= lengths.min() <= lengths.max() <= max_len:
+    if (
+        lengths.numel()
+        and has_values(lengths)
+        and not 0 <= lengths.min() <= lengths.max() <= max_len
+    ):
         raise ValueError(
             f"lengths are {lengths.tolist()}; expected each between 0 and max_len = {max_len}"
         )

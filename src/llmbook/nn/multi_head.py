@@ -5,12 +5,15 @@ Book: §1.2.3
 
 from typing import NamedTuple
 
+import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from llmbook.checks import require_divides, require_sequence, require_share
 from llmbook.nn.dot_product import scaled_dot_product_attention
 from llmbook.nn.kv_cache import LayerCache
+from llmbook.nn.rotary import Rotary, apply_rotary
 
 
 class KeyValue(NamedTuple):
@@ -20,43 +23,12 @@ class KeyValue(NamedTuple):
     value: Float[Tensor, "batch kv_heads key head_dim"]
 
 
-def require_heads(d_model: int, num_heads: int, num_kv_heads: int, dropout: float) -> None:
-    """Raises ValueError unless kv heads divide heads, heads the width, and 0 <= dropout < 1."""
-    if d_model < 1 or num_heads < 1 or d_model % num_heads:
-        raise ValueError(f"num_heads = {num_heads} does not divide d_model = {d_model}")
-    if num_kv_heads < 1 or num_heads % num_kv_heads:
-        raise ValueError(
-            f"num_kv_heads = {num_kv_heads} does not divide num_heads = {num_heads}"
-        )
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout}; expected 0 <= dropout < 1")
-
-
-def require_inputs(
-    x: Tensor, context: Tensor | KeyValue | None, cache: LayerCache | None, d_model: int
-) -> None:
-    """Raises ValueError unless each is [batch, length, d_model]; with a cache, x alone."""
-    if cache is not None and context is not None:
-        shape = list((context.key if isinstance(context, KeyValue) else context).shape)
-        raise ValueError(
-            f"a cache keeps the keys of x itself; got a context too, of shape {shape}"
-        )
-    for name, given in (("x", x), ("context", context)):
-        if isinstance(given, Tensor) and (given.ndim != 3 or given.shape[-1] != d_model):
-            shape = list(given.shape)
-            raise ValueError(
-                f"{name} has shape {shape}; expected [batch, length, d_model = {d_model}]"
-            )
-
-
 class MultiHeadAttention(nn.Module):
     """Concat(head_1, …, head_h) W^O with head_i = Attention(x W_i^Q, c W_i^K, c W_i^V).
 
     c is the context, or x itself. Vaswani et al. 2017, section 3.2.2; their d_k = d_v is our
     head_dim = d_model / num_heads. With fewer key and value heads than query heads (grouped
     queries, Ainslie et al. 2023) neighbouring query heads share one.
-
-    Leaves out: rotary positions (§2.2.2).
 
     Args:
         d_model: width of input and output.
@@ -66,7 +38,8 @@ class MultiHeadAttention(nn.Module):
         use_bias: whether the four projections have a bias.
 
     Raises:
-        ValueError: heads that do not divide, inputs of another width, a mask that does not fit.
+        ValueError: heads that do not divide, inputs of another width, a mask that does not fit,
+            a context with a cache or with rotary positions.
     """
 
     def __init__(
@@ -80,7 +53,9 @@ class MultiHeadAttention(nn.Module):
     ):
         super().__init__()
         num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
-        require_heads(d_model, num_heads, num_kv_heads, dropout)
+        require_divides(num_heads=num_heads, d_model=d_model)
+        require_divides(num_kv_heads=num_kv_heads, num_heads=num_heads)
+        require_share(dropout=dropout)
         self.d_model, self.dropout = d_model, dropout
         self.num_heads, self.num_kv_heads = num_heads, num_kv_heads
         kv_width = num_kv_heads * (d_model // num_heads)
@@ -96,14 +71,18 @@ class MultiHeadAttention(nn.Module):
         context: Float[Tensor, "batch key d_model"] | KeyValue | None = None,
         mask: Bool[Tensor, "..."] | None = None,
         bias: Float[Tensor, "..."] | None = None,
+        rotary: Rotary | None = None,
+        positions: Int[Tensor, "... query"] | None = None,
         cache: LayerCache | None = None,
     ) -> Float[Tensor, "batch query d_model"]:
         """From x to context (or x); mask and bias as in `scaled_dot_product_attention`.
 
         A context that stays the same may be given as its `keys_values`.
-        With a cache, x holds the new positions only; their keys and values are appended to it.
+        With `rotary`, queries and keys are turned as in `apply_rotary`.
+        With a cache, x holds the new positions only; their keys and values are appended to it,
+        and positions go on from its length unless given.
         """
-        query, key, value = self.project(x, context, cache)
+        query, key, value = self.project(x, context, cache, rotary=rotary, positions=positions)
         dropout = self.dropout if self.training else 0.0
         heads = scaled_dot_product_attention(
             query, key, value, mask=mask, bias=bias, dropout=dropout
@@ -117,22 +96,38 @@ class MultiHeadAttention(nn.Module):
         context: Float[Tensor, "batch key d_model"] | KeyValue | None = None,
         mask: Bool[Tensor, "..."] | None = None,
         bias: Float[Tensor, "..."] | None = None,
+        rotary: Rotary | None = None,
+        positions: Int[Tensor, "... query"] | None = None,
     ) -> Float[Tensor, "batch heads query key"]:
         """The weights that `forward` would use, without dropout, to be looked at."""
-        query, key, value = self.project(x, context, None)
+        query, key, value = self.project(x, context, rotary=rotary, positions=positions)
         _, weights = scaled_dot_product_attention(
             query, key, value, mask=mask, bias=bias, return_weights=True
         )
         return weights
 
     def project(
-        self, x: Tensor, context: Tensor | KeyValue | None, cache: LayerCache | None
+        self,
+        x: Tensor,
+        context: Tensor | KeyValue | None,
+        cache: LayerCache | None = None,
+        *,
+        rotary: Rotary | None = None,
+        positions: Tensor | None = None,
     ) -> tuple[Float[Tensor, "b h t k"], Float[Tensor, "b h s k"], Float[Tensor, "b h s k"]]:
         """Queries, keys and values by head; each key and value repeated for its query heads."""
-        require_inputs(x, context, cache, self.d_model)
+        require_inputs(
+            x, context, self.d_model, cache=cache, rotary=rotary, positions=positions
+        )
         context = x if context is None else context
         query = rearrange(self.query(x), "b t (h k) -> b h t k", h=self.num_heads)
         key, value = context if isinstance(context, KeyValue) else self.keys_values(context)
+        if rotary is not None:
+            if positions is None:
+                seen = 0 if cache is None else cache.length
+                positions = torch.arange(seen, seen + x.shape[1], device=x.device)
+            query = apply_rotary(query, rotary, positions=positions)
+            key = apply_rotary(key, rotary, positions=positions)
         if cache is not None:
             key, value = cache.extend(key, value)
         group = self.num_heads // self.num_kv_heads
@@ -143,3 +138,28 @@ class MultiHeadAttention(nn.Module):
         key = rearrange(self.key(context), "b s (h k) -> b h s k", h=self.num_kv_heads)
         value = rearrange(self.value(context), "b s (h k) -> b h s k", h=self.num_kv_heads)
         return KeyValue(key, value)
+
+
+def require_inputs(
+    x: Tensor,
+    context: Tensor | KeyValue | None,
+    d_model: int,
+    *,
+    cache: LayerCache | None,
+    rotary: Rotary | None,
+    positions: Tensor | None,
+) -> None:
+    """Raises ValueError unless each is [batch, length, d_model], with what fits it.
+
+    A cache and rotary positions go with x alone, positions with rotary ones.
+    """
+    if context is not None and (cache is not None or rotary is not None):
+        shape = list((context.key if isinstance(context, KeyValue) else context).shape)
+        given = "a cache keeps" if cache is not None else "rotary positions turn"
+        raise ValueError(f"{given} the keys of x itself; got a context too, of shape {shape}")
+    if positions is not None and rotary is None:
+        shape = list(positions.shape)
+        raise ValueError(f"got positions of shape {shape} without rotary tables to look up")
+    require_sequence(x, "x", d_model=d_model)
+    if isinstance(context, Tensor):
+        require_sequence(context, "context", d_model=d_model)

@@ -7,6 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from llmbook.checks import require_above_zero, require_last, require_positive
+from llmbook.nn.precision import at_least_float32
+
 
 def layer_norm(
     x: Float[Tensor, "... d_model"],
@@ -18,9 +21,10 @@ def layer_norm(
 
     Ba et al. 2016, eq. 3; the variance divides by d_model.
     """
-    mean = x.mean(dim=-1, keepdim=True)
-    variance = (x - mean).square().mean(dim=-1, keepdim=True)
-    return (x - mean) / (variance + eps).sqrt() * weight + bias
+    z = at_least_float32(x)
+    mean = z.mean(dim=-1, keepdim=True)
+    variance = (z - mean).square().mean(dim=-1, keepdim=True)
+    return ((z - mean) / (variance + eps).sqrt() * weight + bias).to(x.dtype)
 
 
 def rms_norm(
@@ -30,22 +34,8 @@ def rms_norm(
 
     Zhang and Sennrich 2019, eq. 4.
     """
-    return x / (x.square().mean(dim=-1, keepdim=True) + eps).sqrt() * weight
-
-
-def require_width(d_model: int, eps: float) -> None:
-    """Raises ValueError for a norm that could not be."""
-    if d_model < 1 or eps <= 0:
-        raise ValueError(f"d_model is {d_model}, eps {eps}; expected d_model >= 1 and eps > 0")
-
-
-def require_last(x: Tensor, weight: Tensor) -> None:
-    """Raises ValueError unless x's last dimension is the norm's."""
-    if x.ndim == 0 or x.shape[-1] != weight.shape[0]:
-        raise ValueError(
-            f"x has shape {list(x.shape)}; "
-            f"expected a last dimension of d_model = {weight.shape[0]}"
-        )
+    z = at_least_float32(x)
+    return (z / (z.square().mean(dim=-1, keepdim=True) + eps).sqrt() * weight).to(x.dtype)
 
 
 class LayerNorm(nn.Module):
@@ -57,13 +47,14 @@ class LayerNorm(nn.Module):
 
     def __init__(self, d_model: int, *, eps: float = 1e-5):
         super().__init__()
-        require_width(d_model, eps)
+        require_positive(d_model=d_model)
+        require_above_zero(eps=eps)
         self.eps = eps
         self.weight = nn.Parameter(torch.ones(d_model))
         self.bias = nn.Parameter(torch.zeros(d_model))
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
-        require_last(x, self.weight)
+        require_last(x, d_model=len(self.weight))
         return layer_norm(x, self.weight, self.bias, self.eps)
 
 
@@ -76,10 +67,11 @@ class RMSNorm(nn.Module):
 
     def __init__(self, d_model: int, *, eps: float = 1e-6):
         super().__init__()
-        require_width(d_model, eps)
+        require_positive(d_model=d_model)
+        require_above_zero(eps=eps)
         self.eps = eps
         self.weight = nn.Parameter(torch.ones(d_model))
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
-        require_last(x, self.weight)
+        require_last(x, d_model=len(self.weight))
         return rms_norm(x, self.weight, self.eps)

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from llmbook.checks import require_mask, require_positive, require_sequence
+
 
 class LSTMState(NamedTuple):
     """What a layer remembers of all it has read."""
@@ -48,8 +50,7 @@ class LSTM(nn.Module):
 
     def __init__(self, d_in: int, d_model: int):
         super().__init__()
-        if d_in < 1 or d_model < 1:
-            raise ValueError(f"d_in is {d_in}, d_model {d_model}; expected both >= 1")
+        require_positive(d_in=d_in, d_model=d_model)
         self.input = nn.Linear(d_in, 4 * d_model)
         self.recurrent = nn.Linear(d_model, 4 * d_model, bias=False)
         self.reset()
@@ -112,13 +113,9 @@ def require_steps(
     x: Tensor, state: LSTMState | None, mask: Tensor | None, d_in: int, d_model: int
 ) -> None:
     """Raises ValueError unless x is [batch, seq, d_in], with a mask and a state that fit it."""
-    if x.ndim != 3 or x.shape[-1] != d_in:
-        raise ValueError(f"x has shape {list(x.shape)}; expected [batch, seq, d_in = {d_in}]")
-    if mask is not None and (mask.shape != x.shape[:2] or mask.dtype != torch.bool):
-        raise ValueError(
-            f"the mask is {mask.dtype} of shape {list(mask.shape)}; "
-            f"expected torch.bool of shape {list(x.shape[:2])}"
-        )
+    require_sequence(x, "x", d_in=d_in)
+    if mask is not None:
+        require_mask(mask, x.shape[:2])
     if state is not None and {tuple(part.shape) for part in state} != {(x.shape[0], d_model)}:
         shapes = [list(part.shape) for part in state]
         raise ValueError(
