@@ -104,8 +104,8 @@ def test_in_the_whole_model_the_terms_are_told_apart_by_their_shapes():
 def test_by_hand():
     memory = activation_memory(**SMALL)  # 16 tokens, 128 pairs
     assert memory.norms == 7 * 16 * (4 * 4 + 1) * 4
-    assert memory.projections == 3 * 16 * (4 * 4 * 4 + 2)
-    assert memory.scores == 3 * 128 * (2 * 2 * 4 + 1)
+    assert memory.projections == 3 * 16 * (4 * 4 * 4 + 1)
+    assert memory.scores == 3 * 128 * 2 * 4
     assert memory.feed_forward == 3 * 16 * 16 * 4
     assert memory.logits == 16 * (40 + 4 + 8 + 1)
     assert memory.total == memory.linear + memory.quadratic

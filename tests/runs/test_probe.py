@@ -54,7 +54,7 @@ def unscaled(query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None =
     return (scores if mask is None else scores.masked_fill(~mask, -math.inf)).softmax(dim=-1) @ value
 
 
-def no_positions(max_seq_len: int, d_model: int) -> Tensor:
+def no_positions(max_seq_len: int, d_model: int, **_: float) -> Tensor:
     return torch.zeros(max_seq_len, d_model)
 
 
@@ -70,7 +70,7 @@ def never_clips(*_: object) -> None:
     ("place", "planted"),
     [
         ("llmbook.nn.multi_head.scaled_dot_product_attention", unscaled),
-        ("llmbook.models.transformer.sinusoidal_encoding", no_positions),
+        ("llmbook.nn.sinusoidal.sinusoidal_encoding", no_positions),
         ("llmbook.models.transformer.causal_mask", sees_the_future),
         ("llmbook.training.loop.nn.utils.clip_grads_with_norm_", never_clips),
     ],

@@ -145,7 +145,7 @@ def test_a_part_taken_away_breaks_the_page_as_it_breaks_python(page: Page, reade
             if ".query." in name:
                 parameter.data *= math.sqrt(32)
     if part == "positions":
-        model.positions.zero_()
+        model.positions.rows.zero_()
     broken = Transcriber(model, reader.characters, reader.syllables)
     see = (lambda rows, columns=None: torch.ones(rows, columns or rows, dtype=torch.bool)) if part == "causal" else None
     page.uncheck(control("attention", part))

@@ -47,9 +47,9 @@
       parameters: bytes * learned,
       gradients: bytes * learned,
       optimizer: 8 * learned + (bytes === 2 ? 4 * learned : 0),
-      norms: (2 * L + 1) * B * n * (4 * d + 1) * bytes,
-      projections: L * B * n * (4 * d * bytes + heads),
-      scores: L * B * n * n * (2 * heads * bytes + 1),
+      norms: (2 * L + 1) * B * n * (4 * (3 * d + 1) + d * bytes),
+      projections: L * B * n * (8 * d + 2 * d * bytes + 1),
+      scores: L * B * n * n * heads * (bytes === 4 ? 4 : 6),
       feed_forward: L * B * n * 4 * d * bytes,
       logits: B * n * (4 * vocabulary + 4 + 9),
     };

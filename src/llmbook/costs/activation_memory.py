@@ -50,12 +50,12 @@ def activation_memory(
 
     B sequences of n tokens, width d, H heads, L layers, vocabulary V, feed-forward width d_ff, b bytes a value:
 
-    - norms: (2L + 1) · B n (4d + 1) b. A norm keeps x − mean twice (for the variance and for the quotient), the quotient, which the
-      weight multiplies, and one root a token; what it puts out is kept by the layers that it feeds, and counted here.
-    - projections: L · B n (4d b + H). Queries, keys, values, the heads' outputs; and one byte a head and token that says whether it
-      sees anything.
-    - scores: L · B n² (2H b + 1). The softmax's output, the same once more with the rows that see nothing set to 0, and the mask,
-      one byte a pair. The only term with n².
+    - norms: (2L + 1) · B n (4 (3d + 1) + d b). A norm keeps x − mean twice (for the variance and for the quotient), the quotient, which the
+      weight multiplies, and one root a token, all in float32; what it puts out is kept by the layers that it feeds, and counted here.
+    - projections: L · B n (4 · 2d + 2d b + 1). Queries and keys in float32, values, the heads' outputs; and one byte a token that says
+      whether it sees anything.
+    - scores: L · B n² H (4 + c). The softmax's output in float32, and where b is 2 the same once more in bfloat16 (c = 2, else 0), which
+      multiplies the values. The only term with n².
     - feed_forward: L · B n d_ff b. The relu's output.
     - logits: B n (4V + 4 + 9). The logits and their logsumexp (float32 whatever b is), the target (8) and whether it counts (1).
 
@@ -80,8 +80,8 @@ def activation_memory(
     tokens, pairs = batch_size * seq_len, batch_size * seq_len**2
     return ActivationMemory(
         norms=norm_bytes(tokens, d_model, num_layers, bytes_per_value),
-        projections=num_layers * tokens * (4 * d_model * bytes_per_value + num_heads),
-        scores=num_layers * pairs * (2 * num_heads * bytes_per_value + 1),
+        projections=num_layers * tokens * (8 * d_model + 2 * d_model * bytes_per_value + 1),
+        scores=num_layers * pairs * num_heads * (4 if bytes_per_value == 4 else 6),
         feed_forward=num_layers * tokens * d_ff * bytes_per_value,
         logits=logit_bytes(tokens, vocab_size),
     )
@@ -125,8 +125,8 @@ def recurrent_activation_memory(
 
 
 def norm_bytes(tokens: int, d_model: int, num_layers: int, bytes_per_value: int) -> int:
-    """(2L + 1) · B n (4d + 1) b: two norms a layer and one at the end."""
-    return (2 * num_layers + 1) * tokens * (4 * d_model + 1) * bytes_per_value
+    """(2L + 1) · B n (4 (3d + 1) + d b): two norms a layer and one at the end."""
+    return (2 * num_layers + 1) * tokens * (4 * (3 * d_model + 1) + d_model * bytes_per_value)
 
 
 def logit_bytes(tokens: int, vocab_size: int) -> int:
