@@ -48,6 +48,7 @@ def test_code_that_imports_nothing_of_the_package_reaches_nothing() -> None:
     [
         'def f(x):\n    """Doubles."""\n    return 2 * x\n',
         "# Doubles.\ndef f(x):\n\n    return (2 * x)  # twice\n",
+        "def f(x: int) -> float:\n    return 2 * x",
         '"""A module."""\ndef f(\n    x\n):\n    """Twice as much."""\n    return 2*x',
     ],
 )

@@ -30,7 +30,7 @@ class Result:
         return len(self.values)
 
     @classmethod
-    def of(cls, values: Sequence[float | int], *, unit: str = "", confidence: float = 0.95) -> "Result":
+    def of(cls, values: Sequence[float], *, unit: str = "", confidence: float = 0.95) -> "Result":
         """mean ± t · s / √n, with s² = Σ (x − mean)² / (n − 1) and t the quantile of Student's distribution (Student 1908).
 
         For two methods that share seeds, pass the differences seed by seed: the interval is then that of the paired test.
@@ -101,11 +101,11 @@ class Receipt:
     versions: dict[str, str]
     cpu: str
     threads: int
-    load: float | int
+    load: float
     data: dict[str, str]
     weights: dict[str, str]
-    seconds: float | int
-    peak_mb: float | int
+    seconds: float
+    peak_mb: float
     finished: str
     device: str = "cpu"
 

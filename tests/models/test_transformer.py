@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from inputs import close
 
 from llmbook.models import Transformer, TransformerConfig
 from llmbook.models.inputs import positions_of
@@ -25,10 +26,6 @@ def build(seed=0, **changes):
 
 def ids(*shape, seed=0):
     return torch.randint(0, VOCAB, shape, generator=torch.Generator().manual_seed(seed))
-
-
-def close(actual, expected, tolerance=1e-5):
-    torch.testing.assert_close(actual, expected, atol=tolerance, rtol=tolerance)
 
 
 def parameters(**changes):

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 import torch
+from inputs import close, random_inputs
 
 from llmbook.nn import FeedForward, LayerCache, LayerNorm, RMSNorm, TransformerBlock, causal_mask, padding_mask
 
@@ -19,16 +20,12 @@ def layer(**options):
     return module
 
 
-def random_inputs(*shape, seed=1, dtype=torch.float32):
-    return torch.randn(*shape, D_MODEL, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def close(actual, expected, tolerance=1e-5):
-    torch.testing.assert_close(actual, expected, atol=tolerance, rtol=tolerance)
+def vectors(*shape, seed=1, dtype=torch.float32):
+    return random_inputs(*shape, D_MODEL, seed=seed, dtype=dtype)
 
 
 def test_pre_norm_written_out():
-    block, x, context = layer(cross_attention=True), random_inputs(2, 4), random_inputs(2, 3, seed=2)
+    block, x, context = layer(cross_attention=True), vectors(2, 4), vectors(2, 3, seed=2)
     y = x + block.self_attention(block.self_attention_norm(x))
     y = y + block.cross_attention(block.cross_attention_norm(y), context=context)
     y = y + block.feed_forward(block.feed_forward_norm(y))
@@ -37,7 +34,7 @@ def test_pre_norm_written_out():
 
 def test_post_norm_written_out():
     block = layer(cross_attention=True, norm_first=False)
-    x, context = random_inputs(2, 4), random_inputs(2, 3, seed=2)
+    x, context = vectors(2, 4), vectors(2, 3, seed=2)
     y = block.self_attention_norm(x + block.self_attention(x))
     y = block.cross_attention_norm(y + block.cross_attention(y, context=context))
     y = block.feed_forward_norm(y + block.feed_forward(y))
@@ -45,13 +42,13 @@ def test_post_norm_written_out():
 
 
 def test_pre_norm_is_the_default_and_differs():
-    x = random_inputs(2, 4)
+    x = vectors(2, 4)
     assert torch.equal(layer()(x), layer(norm_first=True)(x))
     assert (layer()(x) - layer(norm_first=False)(x)).abs().max() > 0.1
 
 
 def test_a_pre_norm_block_whose_sublayers_are_silent_is_the_identity():
-    block, x = layer(), random_inputs(2, 4)
+    block, x = layer(), vectors(2, 4)
     for linear in (block.self_attention.output, block.feed_forward.outer):
         torch.nn.init.zeros_(linear.weight)
         torch.nn.init.zeros_(linear.bias)
@@ -76,7 +73,7 @@ def test_parameter_counts(cross_attention, expected):
 
 def test_each_mask_belongs_to_its_attention():
     block = layer(cross_attention=True)
-    x, context = random_inputs(2, 4), random_inputs(2, 5, seed=2)
+    x, context = vectors(2, 4), vectors(2, 5, seed=2)
     context_mask = padding_mask(torch.tensor([5, 3]), 5)[:, None, None]
     masked = block(x, context=context, mask=causal_mask(4), context_mask=context_mask)
     changed_context, changed_x = context.clone(), x.clone()
@@ -91,7 +88,7 @@ def test_each_mask_belongs_to_its_attention():
 
 
 def test_a_bias_goes_to_the_self_attention():
-    block, x = layer(), random_inputs(2, 4)
+    block, x = layer(), vectors(2, 4)
     forbid = torch.zeros(4, 4).masked_fill(~causal_mask(4), -1e9)
     close(block(x, bias=forbid), block(x, mask=causal_mask(4)))
     by_head = torch.stack([forbid, torch.zeros(4, 4)])
@@ -99,7 +96,7 @@ def test_a_bias_goes_to_the_self_attention():
 
 
 def test_without_positions_a_block_is_permutation_equivariant():
-    block, x, context = layer(cross_attention=True), random_inputs(2, 5), random_inputs(2, 4, seed=2)
+    block, x, context = layer(cross_attention=True), vectors(2, 5), vectors(2, 4, seed=2)
     order = torch.tensor([3, 0, 4, 1, 2])
     close(block(x[:, order], context=context), block(x, context=context)[:, order])
     close(block(x, context=context.flip(1)), block(x, context=context))
@@ -109,7 +106,7 @@ def test_without_positions_a_block_is_permutation_equivariant():
 @pytest.mark.parametrize("sizes", [[1] * 5, [3, 2]])
 def test_cached_equals_uncached(norm_first, sizes):
     block = layer(cross_attention=True, norm_first=norm_first)
-    x, context = random_inputs(2, 5), random_inputs(2, 3, seed=2)
+    x, context = vectors(2, 5), vectors(2, 3, seed=2)
     cache, outputs, seen = LayerCache(), [], 0
     for chunk in x.split(sizes, dim=1):
         seen += chunk.shape[1]
@@ -119,7 +116,7 @@ def test_cached_equals_uncached(norm_first, sizes):
 
 
 def test_dropout_only_in_training_and_from_the_global_generator():
-    block, x = layer(dropout=0.5), random_inputs(2, 4)
+    block, x = layer(dropout=0.5), vectors(2, 4)
     torch.manual_seed(0)
     first, second = block(x), block(x)
     assert not torch.equal(first, second)
@@ -144,7 +141,7 @@ def test_dropout_falls_on_the_sublayers_output_and_never_on_the_residual():
 def test_a_row_that_may_attend_to_nothing_is_finite_in_values_and_gradients():
     for norm_first in (True, False):
         block = layer(cross_attention=True, norm_first=norm_first)
-        x, context = random_inputs(2, 3).requires_grad_(), random_inputs(2, 4, seed=2).requires_grad_()
+        x, context = vectors(2, 3).requires_grad_(), vectors(2, 4, seed=2).requires_grad_()
         nothing = padding_mask(torch.tensor([4, 0]), 4)[:, None, None]
         output = block(x, context=context, mask=nothing[..., :3], context_mask=nothing)
         output.square().sum().backward()
@@ -158,7 +155,7 @@ def test_a_row_that_may_attend_to_nothing_is_finite_in_values_and_gradients():
 def test_empty_and_single():
     block = layer(cross_attention=True)
     for batch, queries, keys in ((2, 0, 3), (2, 3, 0), (0, 3, 3), (1, 1, 1)):
-        output = block(random_inputs(batch, queries), context=random_inputs(batch, keys, seed=2))
+        output = block(vectors(batch, queries), context=vectors(batch, keys, seed=2))
         assert output.shape == (batch, queries, D_MODEL)
         assert output.isfinite().all()
 
@@ -169,15 +166,15 @@ def test_gradients_by_finite_differences(norm_first, norm):
     block = layer(
         cross_attention=True, norm_first=norm_first, norm=norm, feed_forward=partial(FeedForward, activation="gelu")
     ).double()
-    x = random_inputs(1, 3, dtype=torch.float64).requires_grad_()
-    context = random_inputs(1, 2, seed=2, dtype=torch.float64).requires_grad_()
+    x = vectors(1, 3, dtype=torch.float64).requires_grad_()
+    context = vectors(1, 2, seed=2, dtype=torch.float64).requires_grad_()
     mask = causal_mask(3)
     mask[1] = False
     assert torch.autograd.gradcheck(lambda x, c: block(x, context=c, mask=mask), (x, context))
 
 
 def test_half_precision_and_autocast():
-    block, x = layer(), random_inputs(2, 4)
+    block, x = layer(), vectors(2, 4)
     expected = block(x, mask=causal_mask(4))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         close(block(x, mask=causal_mask(4)).float(), expected, 0.1)
@@ -188,7 +185,7 @@ def test_half_precision_and_autocast():
 
 @pytest.mark.messages
 def test_mistakes_are_named():
-    x = random_inputs(2, 4)
+    x = vectors(2, 4)
     with pytest.raises(ValueError, match="this layer has no cross-attention; it got a context"):
         layer()(x, context=x)
     with pytest.raises(ValueError, match="this layer has cross-attention; it got no context"):

@@ -2,12 +2,9 @@
 
 import pytest
 import torch
+from inputs import random_inputs
 
 from llmbook.nn import CausalConv1d, receptive_field
-
-
-def random_inputs(*shape, dtype=torch.float32):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=dtype)
 
 
 def test_by_hand():

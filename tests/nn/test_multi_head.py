@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from inputs import close, random_inputs
 
 from llmbook.nn import LayerCache, MultiHeadAttention, causal_mask, padding_mask, scaled_dot_product_attention
 
@@ -17,18 +18,14 @@ def layer(num_heads=3, seed=0, **options):
     return module
 
 
-def random_inputs(*shape, seed=1, dtype=torch.float32):
-    return torch.randn(*shape, D_MODEL, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def close(actual, expected, tolerance=1e-5):
-    torch.testing.assert_close(actual, expected, atol=tolerance, rtol=tolerance)
+def vectors(*shape, seed=1, dtype=torch.float32):
+    return random_inputs(*shape, D_MODEL, seed=seed, dtype=dtype)
 
 
 @pytest.mark.parametrize(("num_heads", "num_kv_heads"), [(1, None), (3, None), (4, 2), (4, 1), (12, 3)])
 def test_head_by_head(num_heads, num_kv_heads):
     module = layer(num_heads, num_kv_heads=num_kv_heads)
-    x, context = random_inputs(2, 4), random_inputs(2, 5, seed=2)
+    x, context = vectors(2, 4), vectors(2, 5, seed=2)
     width = D_MODEL // num_heads
     heads = []
     for i in range(num_heads):
@@ -43,7 +40,7 @@ def test_head_by_head(num_heads, num_kv_heads):
 
 
 def test_without_context_a_sequence_looks_at_itself():
-    module, x = layer(), random_inputs(2, 4)
+    module, x = layer(), vectors(2, 4)
     assert torch.equal(module(x), module(x, context=x))
     assert not torch.equal(module(x), module(x, context=x.flip(1)[:, :2]))
 
@@ -55,7 +52,7 @@ def test_grouped_heads_are_full_heads_with_repeated_weights():
         by_head = state[name].unflatten(0, (2, 3))
         state[name] = by_head[[0, 0, 1, 1]].flatten(0, 1)
     full.load_state_dict(state)
-    x = random_inputs(2, 5)
+    x = vectors(2, 5)
     close(grouped(x, mask=causal_mask(5)), full(x, mask=causal_mask(5)))
 
 
@@ -66,7 +63,7 @@ def test_parameter_counts(use_bias, num_kv_heads, expected):
 
 
 def test_without_positions_attention_is_permutation_equivariant():
-    module, x = layer(), random_inputs(2, 6)
+    module, x = layer(), vectors(2, 6)
     order = torch.tensor([4, 0, 5, 2, 1, 3])
     close(module(x[:, order]), module(x)[:, order])
     causal = module(x[:, order], mask=causal_mask(6))
@@ -74,7 +71,7 @@ def test_without_positions_attention_is_permutation_equivariant():
 
 
 def test_causality():
-    module, x = layer(), random_inputs(2, 6)
+    module, x = layer(), vectors(2, 6)
     changed = x.clone()
     changed[:, 3:] = 9.0
     before, after = module(x, mask=causal_mask(6)), module(changed, mask=causal_mask(6))
@@ -83,7 +80,7 @@ def test_causality():
 
 
 def test_padding_changes_nothing_and_a_batch_is_its_rows():
-    module, x = layer(), random_inputs(2, 5)
+    module, x = layer(), vectors(2, 5)
     mask = padding_mask(torch.tensor([5, 3]), 5)[:, None, None]
     together = module(x, mask=mask)
     close(together[:1], module(x[:1]))
@@ -91,7 +88,7 @@ def test_padding_changes_nothing_and_a_batch_is_its_rows():
 
 
 def test_nothing_visible_leaves_the_bias_of_the_output_projection():
-    module, x = layer(), random_inputs(2, 4).requires_grad_()
+    module, x = layer(), vectors(2, 4).requires_grad_()
     output = module(x, mask=torch.zeros(4, 4, dtype=torch.bool))
     assert torch.equal(output, module.output.bias.expand(2, 4, D_MODEL))
     output.sum().backward()
@@ -100,7 +97,7 @@ def test_nothing_visible_leaves_the_bias_of_the_output_projection():
 
 
 def test_a_bias_is_added_to_the_scores():
-    module, x = layer(), random_inputs(2, 4)
+    module, x = layer(), vectors(2, 4)
     forbid = torch.zeros(4, 4).masked_fill(~causal_mask(4), -1e9)
     close(module(x, bias=forbid), module(x, mask=causal_mask(4)))
     by_head = torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(3))
@@ -111,7 +108,7 @@ def test_a_bias_is_added_to_the_scores():
 @pytest.mark.parametrize("num_kv_heads", [4, 2])
 @pytest.mark.parametrize("sizes", [[1] * 6, [3, 2, 1], [6], [2, 0, 4]])
 def test_cached_equals_uncached(num_kv_heads, sizes):
-    module, x = layer(4, num_kv_heads=num_kv_heads), random_inputs(2, 6)
+    module, x = layer(4, num_kv_heads=num_kv_heads), vectors(2, 6)
     cache, outputs, seen = LayerCache(), [], 0
     for chunk in x.split(sizes, dim=1):
         seen += chunk.shape[1]
@@ -122,7 +119,7 @@ def test_cached_equals_uncached(num_kv_heads, sizes):
 
 @pytest.mark.parametrize("num_kv_heads", [4, 2])
 def test_a_context_may_be_given_as_its_keys_and_values(num_kv_heads):
-    module, x, context = layer(4, num_kv_heads=num_kv_heads), random_inputs(2, 3), random_inputs(2, 5, seed=2)
+    module, x, context = layer(4, num_kv_heads=num_kv_heads), vectors(2, 3), vectors(2, 5, seed=2)
     mask = padding_mask(torch.tensor([5, 2]), 5)[:, None, None]
     known = module.keys_values(context)
     assert known.key.shape == known.value.shape == (2, num_kv_heads, 5, 3)
@@ -132,7 +129,7 @@ def test_a_context_may_be_given_as_its_keys_and_values(num_kv_heads):
 
 
 def test_weights_to_look_at_are_those_of_forward():
-    module, x = layer(4, num_kv_heads=2, dropout=0.5).eval(), random_inputs(2, 5)
+    module, x = layer(4, num_kv_heads=2, dropout=0.5).eval(), vectors(2, 5)
     options = {"mask": causal_mask(5), "bias": torch.linspace(-1, 1, 25).view(5, 5)}
     weights = module.attention_weights(x, **options)
     assert weights.shape == (2, 4, 5, 5)
@@ -144,7 +141,7 @@ def test_weights_to_look_at_are_those_of_forward():
 
 
 def test_dropout_only_in_training_and_from_the_global_generator():
-    module, x = layer(dropout=0.5), random_inputs(2, 5)
+    module, x = layer(dropout=0.5), vectors(2, 5)
     torch.manual_seed(0)
     first, second = module(x), module(x)
     assert not torch.equal(first, second)
@@ -159,9 +156,9 @@ def test_dropout_only_in_training_and_from_the_global_generator():
 
 def test_empty_and_single():
     module = layer()
-    assert module(random_inputs(2, 0)).shape == (2, 0, D_MODEL)
-    assert module(random_inputs(0, 3)).shape == (0, 3, D_MODEL)
-    x = random_inputs(1, 3)
+    assert module(vectors(2, 0)).shape == (2, 0, D_MODEL)
+    assert module(vectors(0, 3)).shape == (0, 3, D_MODEL)
+    x = vectors(1, 3)
     assert torch.equal(module(x, context=x[:, :0]), module.output.bias.expand(1, 3, D_MODEL))
     # With one key, its value is the answer whatever the question.
     close(module(x, context=x[:, :1]), module.output(module.value(x[:, :1])).expand(1, 3, D_MODEL))
@@ -172,13 +169,13 @@ def test_gradients_by_finite_differences(num_kv_heads):
     module = layer(num_kv_heads=num_kv_heads).double()
     mask = causal_mask(4)
     mask[1] = False
-    x, context = (random_inputs(1, n, seed=n, dtype=torch.float64).requires_grad_() for n in (4, 4))
+    x, context = (vectors(1, n, seed=n, dtype=torch.float64).requires_grad_() for n in (4, 4))
     assert torch.autograd.gradcheck(lambda x, c: module(x, context=c, mask=mask), (x, context))
     assert torch.autograd.gradcheck(lambda x: module(x, mask=mask), (x,))
 
 
 def test_half_precision_and_autocast():
-    module, x = layer(), random_inputs(2, 4)
+    module, x = layer(), vectors(2, 4)
     expected = module(x, mask=causal_mask(4))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output = module(x, mask=causal_mask(4))
@@ -200,7 +197,7 @@ def test_mistakes_are_named():
     for dropout in (-0.1, 1.0):
         with pytest.raises(ValueError, match=rf"dropout is {dropout}; expected 0 <= dropout < 1"):
             MultiHeadAttention(12, 4, dropout=dropout)
-    module, x = layer(), random_inputs(2, 4)
+    module, x = layer(), vectors(2, 4)
     with pytest.raises(ValueError, match=r"x has shape \[2, 4, 11\]; expected \[batch, length, d_model = 12\]"):
         module(x[..., :11])
     with pytest.raises(ValueError, match=r"x has shape \[4, 12\]"):
@@ -218,7 +215,7 @@ def test_mistakes_are_named():
 
 
 def test_the_layer_is_nothing_but_projections_around_attention():
-    module, x = layer(2), random_inputs(1, 3)
+    module, x = layer(2), vectors(1, 3)
     query, key, value = (p(x).unflatten(-1, (2, 6)).transpose(1, 2) for p in (module.query, module.key, module.value))
     heads = scaled_dot_product_attention(query, key, value)
     close(module.output(heads.transpose(1, 2).flatten(2)), module(x))

@@ -4,12 +4,9 @@ import math
 
 import pytest
 import torch
+from inputs import random_inputs
 
 from llmbook.nn import LayerNorm, RMSNorm, layer_norm, rms_norm
-
-
-def random_inputs(*shape, dtype=torch.float32):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=dtype)
 
 
 def test_layer_norm_by_hand():

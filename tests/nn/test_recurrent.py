@@ -4,13 +4,10 @@ import math
 
 import pytest
 import torch
+from inputs import random_inputs
 
 from llmbook.nn import LSTM, LSTMState, lstm_step
 from llmbook.nn.recurrent import reverse
-
-
-def random_inputs(*shape, dtype=torch.float32):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=dtype)
 
 
 def test_one_step_by_hand():

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from inputs import close, random_inputs
 
 from llmbook.nn import (
     LayerCache,
@@ -14,14 +15,6 @@ from llmbook.nn import (
     causal_mask,
     rotary_tables,
 )
-
-
-def random_inputs(*shape, seed=0, dtype=torch.float32):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def close(actual, expected, tolerance=1e-5):
-    torch.testing.assert_close(actual, expected, atol=tolerance, rtol=tolerance)
 
 
 def test_by_hand():

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from inputs import close
 
 from llmbook.nn import Rotary, RotaryScaling, apply_rotary, rotary_tables
 
@@ -23,10 +24,6 @@ def theirs(length=LENGTH, base=10_000.0, **parameters):
     )
     cos, sin = llama.LlamaRotaryEmbedding(config)(torch.zeros(1), torch.arange(length)[None])
     return Rotary(cos[0], sin[0])
-
-
-def close(actual, expected, tolerance=1e-5):
-    torch.testing.assert_close(actual, expected, atol=tolerance, rtol=tolerance)
 
 
 def same(ours, reference):

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 import torch
+from inputs import close
 from torch import nn
 
 from llmbook.models import Transformer, TransformerConfig
@@ -60,10 +61,6 @@ def pair(reference, norm_first, activation, cross_attention):
 def inputs():
     rng = torch.Generator().manual_seed(2)
     return torch.randn(2, 4, D_MODEL, generator=rng), torch.randn(2, 5, D_MODEL, generator=rng)
-
-
-def close(actual, expected, tolerance=1e-5):
-    torch.testing.assert_close(actual, expected, atol=tolerance, rtol=tolerance)
 
 
 orders = pytest.mark.parametrize("norm_first", [True, False])

@@ -3,14 +3,11 @@
 import pytest
 import torch
 from einops import rearrange
+from inputs import random_inputs
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from llmbook.nn import LSTM, BatchNorm, CausalConv1d, LSTMState, padding_mask
-
-
-def random_inputs(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def gradients(output, weight, leaves):

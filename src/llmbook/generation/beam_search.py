@@ -41,7 +41,7 @@ def beam_search(
     num_beams: int,
     max_new_tokens: int,
     eos_id: int | None = None,
-    length_penalty: float | int = 1.0,
+    length_penalty: float = 1.0,
 ) -> Beams:
     """The best `num_beams` continuations y of each prompt that the search meets, by score(y) = Σₜ log p(yₜ | y₍<ₜ₎) / |y|^length_penalty.
 

@@ -36,7 +36,7 @@ def generate(
     *,
     token_mask: Bool[Tensor, "batch prompt"] | None = None,
     max_new_tokens: int,
-    temperature: float | int = 1.0,
+    temperature: float = 1.0,
     eos_id: int | None = None,
     pad_id: int | None = None,
     generator: torch.Generator | None = None,
@@ -93,7 +93,7 @@ def generate(
 
 
 def sample(
-    logits: Float[Tensor, "batch vocab"], *, temperature: float | int, generator: torch.Generator | None = None
+    logits: Float[Tensor, "batch vocab"], *, temperature: float, generator: torch.Generator | None = None
 ) -> Int[Tensor, "batch"]:
     """One id a row from softmax(logits / temperature); at temperature 0 the likeliest, the first of equals."""
     if temperature == 0:

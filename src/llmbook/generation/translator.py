@@ -38,7 +38,7 @@ class Translator:
         texts: Sequence[str],
         *,
         num_beams: int = 1,
-        length_penalty: float | int = 1.0,
+        length_penalty: float = 1.0,
         batch_size: int = 64,
         use_cache: bool = True,
     ) -> list[str]:

@@ -29,7 +29,7 @@ class RotaryScaling:
     """
 
     kind: str
-    factor: float | int
+    factor: float
     original_max_seq_len: int
 
     def __post_init__(self) -> None:
@@ -51,7 +51,7 @@ def rotary_tables(
     head_dim: int,
     max_seq_len: int,
     *,
-    base: float | int = 10_000.0,
+    base: float = 10_000.0,
     scaling: RotaryScaling | None = None,
 ) -> Rotary:
     """cos(p ω_i) and sin(p ω_i) with ω_i = base^(−2i / head_dim), i = 0 … head_dim/2 − 1.
@@ -77,7 +77,7 @@ def rotary_tables(
 
 
 def frequencies(
-    head_dim: int, base: float | int, scaling: RotaryScaling | None
+    head_dim: int, base: float, scaling: RotaryScaling | None
 ) -> Float[Tensor, "half_head_dim"]:
     """ω_i, scaled."""
     pair = torch.arange(head_dim // 2, dtype=torch.float64)
