@@ -1,8 +1,12 @@
 """The table at the end of `make test`."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import stages
+
+from llmbook import paths
 
 
 def test_stages_in_order_and_the_slowest_of_all(tmp_path: Path) -> None:
@@ -15,3 +19,25 @@ def test_stages_in_order_and_the_slowest_of_all(tmp_path: Path) -> None:
     assert stages.stages(tmp_path) == [("lint", 7), ("units and slow", 125)]
     assert stages.slowest(tmp_path) == [(61.25, "tests.site.test_site"), (2.5, "tests.units.test_units")]
     assert len(stages.slowest(tmp_path, 1)) == 1
+
+
+def test_what_hangs_on_a_chapter_can_be_chosen() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-q",
+        "tests/exercises/test_gate.py",
+        "tests/test_atomic.py",
+    ]
+    chosen = {
+        chapter: subprocess.run(
+            [*command, f"--chapter={chapter}"], cwd=paths.root(), capture_output=True, text=True, check=False
+        ).stdout
+        for chapter in (1, 2)
+    }
+    assert "test_the_folder_is_whole[1.2.2/scaled-scores]" in chosen[1]
+    assert "scaled-scores" not in chosen[2]
+    assert "test_gate.py" in chosen[2], "what is held of all exercises together"
+    assert "test_atomic" not in chosen[1] + chosen[2]

@@ -30,7 +30,7 @@ def run_named(name: str) -> runs.Run:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_the_probe_gives_the_stored_numbers(name: str):
-    assert probe.check_probe(run_named(name)) == []
+    assert probe.probe_findings(run_named(name)) == []
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -34,7 +34,7 @@ def run(
         _make(wanted, again=again, jobs=jobs, device=device)
         return
     for one in wanted:
-        if found := probe.check_probe(one):
+        if found := probe.probe_findings(one):
             raise ValueError(f"{one.name} is not renewed, its probe differs:\n" + "\n".join(found[:20]))
         recorded.renew_fingerprint(one)
         typer.echo(f"{one.name}: the probe passes, the receipts are renewed")

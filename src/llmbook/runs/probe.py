@@ -120,7 +120,7 @@ def differences(stored: Any, found: Any, place: str = "") -> list[str]:
     return [f"{place}: {found}; stored is {stored}"]
 
 
-def check_probe(run: Run) -> list[str]:
+def probe_findings(run: Run) -> list[str]:
     """What a probe of the run as it is now gives otherwise than the stored one.
 
     Raises:
