@@ -376,6 +376,27 @@ def test_a_flood_of_messages_does_not_fill_the_judge(name: str, released: dict, 
     assert judged.exercises[COUNT]["score"] == find_exercise(COUNT).points
 
 
+def test_while_a_sandbox_is_being_made_the_files_of_this_machine_are_not_taken_for_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """bubblewrap names its process before it changes that process's root; a full /tmp outside once ended sandboxes now and then."""
+    looked: list[Path] = []
+    monkeypatch.setattr("llmbook.grading.sandbox.filled", lambda system: looked.append(system) or (0, 0))
+    with private_folder() as folder:
+        (folder / "kernel").mkdir(mode=0o700)
+        kernel = Kernel(folder / "kernel", QUICK)
+        try:
+            while kernel._told() is None:
+                assert kernel.process.poll() is None
+            assert kernel._why_stop() is None
+            assert looked == []
+            kernel.wait_until_listening()
+            assert kernel._why_stop() is None
+            assert looked
+        finally:
+            kernel.close()
+
+
 def test_what_hidden_checks_ask_is_never_told(released: dict) -> None:
     """One function remembers all that it is asked; every function raises it where a student would read it."""
     leak = """import builtins

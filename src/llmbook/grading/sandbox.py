@@ -195,13 +195,14 @@ class Kernel:
         Raises:
             SandboxError: it did not, or it ended.
         """
-        end = time.monotonic() + seconds
+        end, root = time.monotonic() + seconds, None
         while time.monotonic() < end and self.process.poll() is None:
-            if self.root is None and not self.trusted and (process := self._told()):
-                self.root = Path(f"/proc/{process}/root")
-                self.connection["ip"] = f"{self.root}{SOCKETS}/k"
-            known = self.trusted or self.root is not None
+            if root is None and not self.trusted and (process := self._told()):
+                root = Path(f"/proc/{process}/root")
+                self.connection["ip"] = f"{root}{SOCKETS}/k"
+            known = self.trusted or root is not None
             if known and all(Path(f"{self.connection['ip']}-{number}").is_socket() for number in (1, 2, 4)):
+                self.root = root  # only now: before bubblewrap has changed it, its root is this machine's
                 return
             time.sleep(0.02)
         said = self._errors.read_bytes()[-500:].decode(errors="replace")
