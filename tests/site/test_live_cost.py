@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from accessibility import violations
 from playwright.sync_api import Browser, ElementHandle, Page
 
 from llmbook.costs import crossover, layer_cost
@@ -200,7 +201,6 @@ def test_it_is_accessible_and_fits_a_phone(browser: Browser, address: dict[str, 
             }"""
         )
         assert outside == [], f"outside of the picture or on another text, {lang} {state}"
-    page.evaluate((SITE / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run('figure.live', {preload: false, resultTypes: ['violations']})")["violations"]
+    found = violations(page, "figure.live")
     context.close()
-    assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found] == []
+    assert found == []
