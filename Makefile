@@ -12,7 +12,7 @@ PYTEST := $(PY) -m pytest -q
 HOOK := --jaxtyping-packages="llmbook,beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 OF_CHAPTER := $(if $(CHAPTER),--chapter=$(CHAPTER))
 SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(PYTEST) $(OF_CHAPTER) -n 2 --dist loadfile
-TOGETHER := not messages and not built and not long and not alone
+TOGETHER := not messages and not probes and not built and not long and not alone
 UNITS := $(TOGETHER) and not slow
 LINT := $(PY) -m ruff check . && $(PY) -m ruff format --check --quiet . && $(PY) -m codespell_lib && $(PY) -m mypy && .venv/bin/lint-imports
 export HF_HUB_OFFLINE := 1
@@ -116,8 +116,8 @@ vendor: setup  ## fetch the vendored data, fonts and scripts again and check the
 
 unit: setup-test  ## run some tests: make unit T=tests/nn/test_norms.py
 	@test -n "$(T)" || { echo "Which? For example: make unit T=tests/nn/test_norms.py" >&2; exit 1; }
-	@$(PYTEST) $(HOOK) -m "not messages" $(T); code=$$?; test $$code -eq 0 -o $$code -eq 5 || exit $$code
-	@$(PYTEST) -m messages $(T); code=$$?; test $$code -eq 0 -o $$code -eq 5 || exit $$code
+	@$(PYTEST) $(HOOK) -m "not messages and not probes" $(T); code=$$?; test $$code -eq 0 -o $$code -eq 5 || exit $$code
+	@$(PYTEST) -m "messages or probes" $(T); code=$$?; test $$code -eq 0 -o $$code -eq 5 || exit $$code
 
 watch: setup  ## build a section's page again whenever its file is saved: make watch S=2.1
 	@test -n "$(S)" || { echo "Which one? For example: make watch S=2.1" >&2; exit 1; }
@@ -133,7 +133,7 @@ test: setup-test  ## all tests: lint, units, parity, every notebook, the site; C
 	@rm -rf build/tests
 	$(tools)
 	$(call stage,lint,$(LINT))
-	$(call stage,messages,$(PYTEST) $(OF_CHAPTER) --junitxml=build/tests/messages.xml -m messages tests)
+	$(call stage,messages and probes,OMP_NUM_THREADS=1 $(PYTEST) $(OF_CHAPTER) -n 2 --junitxml=build/tests/messages.xml -m "messages or probes" tests)
 	$(call stage,units and slow,$(SIDE_BY_SIDE) $(HOOK) --junitxml=build/tests/units.xml -m "$(TOGETHER)" tests)
 	$(call stage,alone,$(PYTEST) $(OF_CHAPTER) $(HOOK) --junitxml=build/tests/alone.xml -m alone tests)
 	@$(LLMBOOK) split

@@ -27,7 +27,7 @@ def run_named(name: str) -> runs.Run:
     return runs.load_run(paths.chapters_dir() / "runs" / f"{name}.py")
 
 
-@pytest.mark.slow
+@pytest.mark.probes
 @pytest.mark.parametrize("name", RUNS)
 def test_the_probe_gives_the_stored_numbers(name: str):
     assert probe.probe_findings(run_named(name)) == []
@@ -47,7 +47,7 @@ def test_every_seed_has_a_receipt_of_these_settings(name: str):
         assert len(receipt.commit) == 40
 
 
-@pytest.mark.slow
+@pytest.mark.probes
 def test_one_seed_of_the_cheap_run_a_different_one_each_day_comes_out_again():
     run = run_named(CHEAP)
     receipts = read_receipts(run.receipts)

@@ -3,6 +3,8 @@
 Book: §1.2.1
 """
 
+from functools import cache
+
 from llmbook.data.corpora import load_corpus
 from llmbook.data.sentence_pairs import pinyin_pairs
 from llmbook.data.splits import Split
@@ -11,6 +13,7 @@ from llmbook.data.translations import TranslationPair, translation_pairs, withou
 INTERFACES = ("interface_libreoffice", "interface_python")
 
 
+@cache
 def translation_mixture() -> tuple[TranslationPair, ...]:
     """The training parts of help pages and HSK sentences, and all interface strings, less what resembles a held-out pair.
 
@@ -28,6 +31,7 @@ def translation_mixture() -> tuple[TranslationPair, ...]:
     return tuple(reversed(without_near_duplicates(list(unique.values()), held_out)))
 
 
+@cache
 def everyday_pairs() -> Split[TranslationPair]:
     """The HSK sentences with their English, in the same parts as in `pinyin_pairs`.
 

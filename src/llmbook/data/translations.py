@@ -8,6 +8,7 @@ Book: §1.2.3
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from llmbook.data.corpora import load_corpus
 from llmbook.data.splits import Split, apart_from, letters, split_by_document
@@ -23,6 +24,7 @@ class TranslationPair:
     paragraph: str
 
 
+@cache
 def translation_pairs() -> Split[TranslationPair]:
     """The paragraphs of LibreOffice's help in three parts, about 80, 8 and 12 percent of the pages.
 
