@@ -1,5 +1,6 @@
 import os
 import re
+import subprocess
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -7,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from llmbook.site import build
 from llmbook.site.build import Site, SiteError, build_site
 
 LOADING = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src", "object": "data"}
@@ -165,6 +167,28 @@ def test_an_unchanged_site_is_not_written_again_and_old_pages_vanish(site: Site,
     extra = {lang: {**site.pages[lang], "extra": "# Extra"} for lang in site.pages}
     assert (build_site(replace(site, pages=extra)) / "zh/extra.html").exists()
     assert not (build_site(site) / "zh/extra.html").exists()
+
+
+def test_where_nothing_has_changed_sphinx_is_not_started_and_a_damaged_site_is_made_whole(
+    site: Site, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_site(site)
+    started: list[str] = []
+    usual = build._start_sphinx
+
+    def counted(site: Site, lang: str, *, everything: bool) -> subprocess.Popen[str]:
+        started.append(lang)
+        return usual(site, lang, everything=everything)
+
+    monkeypatch.setattr(build, "_start_sphinx", counted)
+    assert build_site(site) == built
+    assert started == []
+    (built / "zh/notation.html").unlink()
+    assert (build_site(site) / "zh/notation.html").exists()
+    assert started == ["zh", "en"]
+    build_site(replace(site, finished=[*site.finished, "1.9.9"]))
+    assert len(started) == 4
+    build_site(site)
 
 
 def test_a_warning_fails_every_time_and_leaves_the_old_site(site: Site, built: Path) -> None:

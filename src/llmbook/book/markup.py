@@ -9,6 +9,7 @@ Book: §0
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -45,6 +46,7 @@ class Directive:
     body_line: int
 
 
+@cache
 def parser() -> MarkdownIt:
     """The dialect of the sources: CommonMark, tables, MyST targets, roles, dollar math, colon fences."""
     markdown = MarkdownIt("commonmark").enable("table")

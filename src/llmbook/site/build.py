@@ -106,12 +106,36 @@ def build_site(site: Site) -> Path:
     names = {lang: {page.docname for page in pages} for lang, pages in sources.items()}
     if names["zh"] != names["en"]:
         raise ValueError(f"pages in one language only: {sorted(names['zh'] ^ names['en'])}")
+    key, mark, html = _key(site, sources), site.build / "site-out" / "key", site.build / "html"
+    if mark.exists() and mark.read_text(encoding="utf-8") == f"{key} {_extent(html)}":
+        return html
+    mark.unlink(missing_ok=True)
     changed = {lang: _write_sources(site, lang, sources[lang]) for lang in LANGUAGES}
     running = {lang: _start_sphinx(site, lang, everything=changed[lang]) for lang in LANGUAGES}
     messages = [_finish_sphinx(site, lang, process) for lang, process in running.items()]
     if any(messages):
         raise SiteError("\n".join(message for message in messages if message))
-    return _publish(site, names["zh"])
+    _publish(site, names["zh"])
+    write_text(mark, f"{key} {_extent(html)}")
+    return html
+
+
+def _extent(html: Path) -> str:
+    """How many files a built site has, and how many bytes: whether it is still whole."""
+    sizes = [path.stat().st_size for path in html.rglob("*") if path.is_file()]
+    return f"{len(sizes)} {sum(sizes)}"
+
+
+def _key(site: Site, sources: dict[str, list[Page]]) -> str:
+    """A hash of all that a site is made of: pages, pictures, downloads, weights, settings, and the code that makes it."""
+    texts = [[(page.docname, page.suffix, page.text) for page in sources[lang]] for lang in LANGUAGES]
+    digest = hashlib.sha256(repr((texts, site.outline["title"], site.finished)).encode())
+    folders = [*site.images.values(), site.settings, Path(__file__).parent]
+    files = [file for folder in folders for file in sorted(folder.rglob("*")) if "__pycache__" not in file.parts]
+    files += [site.bibliography, *(file for lang in LANGUAGES for file in site.downloads[lang]), *site.weights]
+    for file in filter(Path.is_file, files):
+        digest.update(f"\0{file}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 def _sources(site: Site, lang: str) -> list[Page]:
@@ -217,7 +241,7 @@ def _finish_sphinx(site: Site, lang: str, process: subprocess.Popen[str]) -> str
     return f"Sphinx ({lang}), exit code {process.returncode}:\n{said.strip()}"
 
 
-def _publish(site: Site, docnames: set[str]) -> Path:
+def _publish(site: Site, docnames: set[str]) -> None:
     """Copies what readers need into a new folder, then puts it in the place of the old one."""
     html, new, old = (site.build / name for name in ("html", ".html-new", ".html-old"))
     for folder in (new, old):
@@ -246,7 +270,6 @@ def _publish(site: Site, docnames: set[str]) -> Path:
         html.rename(old)
     new.rename(html)
     shutil.rmtree(old, ignore_errors=True)
-    return html
 
 
 def archive(folder: Path, target: Path) -> None:
