@@ -133,7 +133,7 @@ test: setup-test  ## all tests: lint, units, parity, every notebook, the site; C
 	@rm -rf build/tests
 	$(tools)
 	$(call stage,lint,$(LINT))
-	$(call stage,messages and probes,OMP_NUM_THREADS=1 $(PYTEST) $(OF_CHAPTER) -n 2 --junitxml=build/tests/messages.xml -m "messages or probes" tests)
+	$(call stage,messages and probes,OMP_NUM_THREADS=1 $(PYTEST) $(OF_CHAPTER) -n 2 --dist worksteal --junitxml=build/tests/messages.xml -m "messages or probes" tests)
 	$(call stage,units and slow,$(SIDE_BY_SIDE) $(HOOK) --junitxml=build/tests/units.xml -m "$(TOGETHER)" tests)
 	$(call stage,alone,$(PYTEST) $(OF_CHAPTER) $(HOOK) --junitxml=build/tests/alone.xml -m alone tests)
 	@$(LLMBOOK) split
