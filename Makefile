@@ -123,7 +123,7 @@ watch: setup  ## build a section's page again whenever its file is saved: make w
 	@test -n "$(S)" || { echo "Which one? For example: make watch S=2.1" >&2; exit 1; }
 	@$(LLMBOOK) watch "$(S)"
 
-check-fast: setup-test  ## lint, types and unit tests, in about four minutes
+check-fast: setup-test  ## lint, types and unit tests
 	@rm -rf build/tests
 	$(call stage,lint,$(LINT))
 	$(call stage,messages,$(PYTEST) $(OF_CHAPTER) --junitxml=build/tests/messages.xml -m messages tests)

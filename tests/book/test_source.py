@@ -54,3 +54,29 @@ def test_an_unknown_chapter_is_refused(book: Path):
     assert find_chapter("1.1.1") == find_chapter("01") == find_chapter("01-small") == book
     with pytest.raises(ValueError, match="no chapter '7'; expected one of 01-small"):
         find_chapter("7")
+
+
+def test_a_chapter_may_be_a_folder_and_what_editors_leave_in_it_is_passed_over(book: Path):
+    text = book.read_text(encoding="utf-8")
+    cut = text.index('+++ {"lang": "zh"}\n\n(section-1-1)=')
+    folder = book.with_suffix("")
+    folder.mkdir()
+    (folder / "index.md").write_text(text[:cut], encoding="utf-8")
+    (folder / "1-first.md").write_text(text[cut:], encoding="utf-8")
+    for name in (".1-first.md.swp", "#1-first.md#", "1-first.md~"):
+        (folder / name).write_text("", encoding="utf-8")
+    (folder / ".ipynb_checkpoints").mkdir()
+    whole, parts = read(book), read(folder)
+    assert [(cell.id, cell.source) for cell in parts.cells] == [(cell.id, cell.source) for cell in whole.cells]
+    assert parts.cells[-1].path == folder / "1-first.md"
+    assert parts.slug == whole.slug
+
+
+@pytest.mark.messages
+def test_another_file_in_a_chapters_folder_is_named(tmp_path: Path):
+    (tmp_path / "01-x").mkdir()
+    (tmp_path / "01-x" / "notes.txt").write_text("", encoding="utf-8")
+    with pytest.raises(
+        ValueError, match=r"01-x holds notes\.txt; expected index\.md and sections such as 1-origins\.md"
+    ):
+        read(tmp_path / "01-x")

@@ -123,14 +123,19 @@ def find_chapter(name: str) -> Path:
 def source_files(path: Path) -> list[Path]:
     """The files of a source in their order: of a chapter's folder `index.md`, then its sections `1-….md`, `2-….md`.
 
+    What editors put beside them (hidden files, backups) is passed over.
+
     Raises:
         ValueError: the folder holds other files, or lacks its index.
     """
     if path.is_file():
         return [path]
     sections = sorted(path.glob("[0-9]-*.md"))
-    if {file.name for file in path.iterdir()} != {"index.md", *(file.name for file in sections)}:
-        held = ", ".join(sorted(file.name for file in path.iterdir()))
+    names = {
+        file.name for file in path.iterdir() if not file.name.startswith((".", "#")) and not file.name.endswith("~")
+    }
+    if names != {"index.md", *(file.name for file in sections)}:
+        held = ", ".join(sorted(names))
         raise ValueError(f"{path} holds {held or 'nothing'}; expected index.md and sections such as 1-origins.md")
     return [path / "index.md", *sections]
 

@@ -5,7 +5,8 @@ Book: §1.3.2
 
 from dataclasses import asdict, dataclass
 
-from llmbook.costs.sizes import require_bytes, require_sizes
+from llmbook.checks import require_positive
+from llmbook.costs.sizes import require_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +73,8 @@ def activation_memory(
     that `saved_tensors` leaves out.
     """
     d_ff = 4 * d_model if d_ff is None else d_ff
-    require_sizes(batch_size=batch_size, seq_len=seq_len, d_model=d_model, num_heads=num_heads)
-    require_sizes(num_layers=num_layers, vocab_size=vocab_size, d_ff=d_ff)
+    require_positive(batch_size=batch_size, seq_len=seq_len, d_model=d_model, num_heads=num_heads)
+    require_positive(num_layers=num_layers, vocab_size=vocab_size, d_ff=d_ff)
     require_bytes(bytes_per_value)
     if d_model % num_heads:
         raise ValueError(f"num_heads = {num_heads} does not divide d_model = {d_model}")
@@ -112,8 +113,8 @@ def recurrent_activation_memory(
         ValueError: a size below 1, bytes_per_value other than 2 or 4.
     """
     d_ff = 2 * d_model if d_ff is None else d_ff
-    require_sizes(batch_size=batch_size, seq_len=seq_len, d_model=d_model)
-    require_sizes(num_layers=num_layers, vocab_size=vocab_size, d_ff=d_ff)
+    require_positive(batch_size=batch_size, seq_len=seq_len, d_model=d_model)
+    require_positive(num_layers=num_layers, vocab_size=vocab_size, d_ff=d_ff)
     require_bytes(bytes_per_value)
     tokens = batch_size * seq_len
     return ActivationMemory(

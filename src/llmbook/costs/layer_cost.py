@@ -5,7 +5,7 @@ Book: §1.1.2
 
 from typing import NamedTuple
 
-from llmbook.costs.sizes import require_sizes
+from llmbook.checks import require_positive
 from llmbook.models.sequence_model import MIXERS
 from llmbook.nn import receptive_field
 
@@ -46,7 +46,7 @@ def layer_cost(mixer: str, *, seq_len: int, d_model: int, kernel_size: int = 3) 
         ValueError: an unknown mixer, a length or width below 1, a kernel below 2 (which would see no other token).
     """
     require_mixer(mixer, MIXERS, d_model, kernel_size)
-    require_sizes(seq_len=seq_len)
+    require_positive(seq_len=seq_len)
     n, d, k = seq_len, d_model, kernel_size
     if mixer == "attention":
         return LayerCost(4 * n * d**2 + 2 * n**2 * d, 1, 1)

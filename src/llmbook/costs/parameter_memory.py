@@ -5,7 +5,8 @@ Book: §1.3.2
 
 from dataclasses import dataclass
 
-from llmbook.costs.sizes import require_bytes, require_sizes
+from llmbook.checks import require_positive
+from llmbook.costs.sizes import require_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ def num_parameters(*, d_model: int, num_layers: int, vocab_size: int) -> int:
     Raises:
         ValueError: a size below 1.
     """
-    require_sizes(d_model=d_model, num_layers=num_layers, vocab_size=vocab_size)
+    require_positive(d_model=d_model, num_layers=num_layers, vocab_size=vocab_size)
     return vocab_size * d_model + num_layers * (12 * d_model**2 + 13 * d_model) + 2 * d_model
 
 

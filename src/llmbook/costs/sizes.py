@@ -1,14 +1,7 @@
-"""What the formulas ask of their sizes.
+"""What the formulas ask of the bytes of a value.
 
 Book: §1.3.2
 """
-
-
-def require_sizes(**sizes: int) -> None:
-    """Raises ValueError unless all are at least 1."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} is {size}; expected at least 1")
 
 
 def require_bytes(bytes_per_value: int) -> None:
