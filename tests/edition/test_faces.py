@@ -13,7 +13,13 @@ TARGETS = {
 
 
 def context(lang: str = "en") -> Context:
-    claims = {"1.1.1/x": "94.3%"}
+    claims = {
+        "1.1.1/x": {"values": [94.28571], "unit": "%"},
+        "1.1.1/seeds": {"values": [93.0, 94.0, 95.0], "unit": "%", "digits": None},
+        "1.1.1/size": {"values": [1_438_884], "unit": "", "digits": 3},
+        "1.1.1/slower": {"values": [1.778, 1.782], "unit": "×", "digits": 2},
+        "1.1.1/none": {"values": [0], "unit": ""},
+    }
     citations = {"a": ("Vaswani et al., 2017", "https://example.org/a"), "b": ("Ba, 2016", "")}
     return Context(lang, "01-small", TARGETS, claims, citations)
 
@@ -22,6 +28,14 @@ def context(lang: str = "en") -> Context:
     ("text", "face"),
     [
         ("it is {claim}`1.1.1/x` here", "it is 94.3% here"),
+        ("{claim}`1.1.1/seeds`, {claim:mean}`1.1.1/seeds`", "94.0% (91.5–96.5), 94.0%"),
+        ("about {claim}`1.1.1/size` numbers", "about 1.44 million numbers"),
+        ("{claim:mean}`none <1.1.1/none>` and {claim:mean}`none <1.1.1/x>`", "none and 94.3%"),
+        ("a draft's {claim:mean}`1.1.1/unknown`", "a draft's [?]"),
+        (
+            "```{claims}\nModel | right\nLSTM, {given}`2` | 1.1.1/seeds\nCNN | 1.1.1/x\n```",
+            "| Model | right |\n| --- | ---: |\n| LSTM, 2 | 94.0% (91.5–96.5) |\n| CNN | 94.3% |",
+        ),
         ("about {given}`2 minutes`", "about 2 minutes"),
         ("see {eq}`eq-a` and {numref}`fig-a`", "see (1.2.3) and Figure 1.2.1"),
         ("see {ref}`point-2-1-1`", "see [2.1.1 Elsewhere](02-other.ipynb#2.1.1-Elsewhere)"),
@@ -51,14 +65,12 @@ def test_the_readers_face(text: str, face: str):
     assert reader_face(text, context()) == face
 
 
-def test_chinese_says_times_in_words():
-    for text, shown in {
-        "2.25× (1.39–3.11)": "2.25 倍 (1.39–3.11)",
-        "1.7 × 10⁻⁵×": "1.7 × 10⁻⁵ 倍",
-        "3 × 10²": "3 × 10²",
-    }.items():
-        here = Context("zh", "01-small", {}, {"1.1.1/x": text}, {})
-        assert reader_face("是 {claim}`1.1.1/x`。", here) == f"是 {shown}。"
+def test_chinese_says_times_and_large_numbers_in_words():
+    said = "{claim:mean}`1.1.1/slower`，约 {claim}`1.1.1/size` 个，{claim:mean}`没有 <1.1.1/none>`"
+    for face in (reader_face, site_face):
+        assert face(said, context("zh")) == "1.8 倍，约 144 万 个，没有"
+    small = Context("zh", "01-small", {}, {"1.1.1/x": {"values": [1.7e-5], "unit": "×"}}, {})
+    assert reader_face("{claim}`1.1.1/x`", small) == "1.7 × 10⁻⁵ 倍"
 
 
 def test_chinese_has_its_own_brackets_and_words():
@@ -73,6 +85,7 @@ def test_chinese_has_its_own_brackets_and_words():
     [
         ("(eq-a)=\nsee {eq}`eq-a`, {claim}`1.1.1/x`", "(eq-a)=\nsee {eq}`eq-a`, 94.3%"),
         ("```{note}\nBe {claim}`1.1.1/x`.\n```", "```{note}\nBe 94.3%.\n```"),
+        ("```{claims}\na {ref}`x` | b\nc | 1.1.1/x\n```", "| a {ref}`x` | b |\n| --- | ---: |\n| c | 94.3% |"),
         ("```{figure} d.svg\n:name: fig-a\n\nWords.\n```", "```{figure} /diagrams/d.svg\n:name: fig-a\n\nWords.\n```"),
     ],
 )
@@ -88,6 +101,8 @@ def test_the_sites_face_keeps_myst(text: str, face: str):
         ("{cite:p}`z`", "no source 'z' in chapters/references.bib"),
         ("{download}`x`", "unknown role {download}`x`"),
         ("```{tabs}\nx\n```", "unknown directive {tabs}"),
+        ("```{claims}\na | b\nc\n```", "the table of claims headed 'a | b' needs rows of 2 cells"),
+        ("```{claims}\na | b\n```", "the table of claims headed 'a | b' needs rows of 2 cells"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(text: str, message: str):

@@ -1,15 +1,19 @@
 """Every defect that the two languages can have is planted once and must be caught, with file, line and what differs."""
 
+import json
 from pathlib import Path
 
 import nbformat
 import pytest
+from small_book import CLAIM
 
 from llmbook import paths
 from llmbook.book import lock
 from llmbook.book.source import SourceError, read
 from llmbook.edition.book import Book
 from llmbook.edition.split import reader_notebook, site_notebook, split
+
+ROLE = "{claim}`1.1.1/ratio`"
 
 
 def plant(chapter: Path, old: str, new: str, *, relock: bool = True) -> list[str]:
@@ -45,12 +49,43 @@ def test_a_sound_book_has_no_findings(book: Path):
         ("共 1,000 次", "共 1000 万次", "write all digits before 万 and 亿"),
         ("方差不是 1", "**方差（variance）**不是 1", "（variance）**不' closes no bold before a letter"),
         ("is {claim}`1.1.1/ratio`, over", "is {claim}`1.1.1/other`, over", "the claim '1.1.1/other' is in no run"),
+        (
+            "is {claim}`1.1.1/ratio`, over",
+            "is {claim:mean}`1.1.1/ratio`, over",
+            "the en cell lacks the role claim '1.1",
+        ),
     ],
 )
 def test_a_planted_defect_is_caught(book: Path, old: str, new: str, message: str):
     found = plant(book, old, new)
     assert any(message in line for line in found), found
     assert all(line.startswith("chapters/01-small.md:") for line in found)
+
+
+WORD = "{claim:mean}`none <1.1.1/ratio>`"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "digits", "zh", "en", "message"),
+    [
+        (0, "", None, ROLE, ROLE, "the claim '1.1.1/ratio' is 0: say it in a word, {claim}`none <1.1.1/ratio>`"),
+        (0, "", None, WORD, WORD, None),
+        (0, "%", None, ROLE, ROLE, None),
+        (1_438_884, "", None, f"约 {ROLE}", f"about {ROLE}", "before 1,438,884: give the claim '1.1.1/ratio' digits=3"),
+        (1_438_884, "", 3, f"约 {ROLE}", f"about {ROLE}", None),
+        (1_438_884, "", None, ROLE, ROLE, None),
+        (64_000, "", None, f"约 {ROLE}", f"about {ROLE}", None),
+    ],
+)
+def test_how_a_sentence_may_quote_a_number(book: Path, value, unit, digits, zh: str, en: str, message: str | None):
+    stored = {**CLAIM, "values": [value], "unit": unit, "digits": digits}
+    (book.parent / "expected/01.claims.json").write_text(json.dumps({"1.1.1/ratio": stored}), encoding="utf-8")
+    text = book.read_text(encoding="utf-8")
+    book.write_text(text.replace(f"是 {ROLE}", f"是 {zh}").replace(f"is {ROLE}", f"is {en}"), encoding="utf-8")
+    lock.approve(read(book), ["all"])
+    found = [finding.message for finding in Book.read().findings(read(book))]
+    assert len(found) == (2 if message else 0), "one a language"
+    assert all(str(message) in line for line in found)
 
 
 def test_a_label_that_no_text_refers_to_is_caught(book: Path):

@@ -12,6 +12,7 @@ from llmbook import closure, paths
 from llmbook.book import expected
 from llmbook.book.source import read
 from llmbook.edition.book import Book
+from llmbook.edition.split import reader_notebook, site_notebook
 from llmbook.execution import executing, holding, kept
 from llmbook.execution.executing import ChapterError, run_chapter, stored_execution
 from llmbook.execution.kept import Execution
@@ -147,7 +148,20 @@ def test_a_broken_claim_is_a_complaint_and_marked_in_the_table(book: Path):
     (complaint,) = holding.claim_complaints(source, done)
     assert complaint == "claim 1.1.1/ratio is 6, its bound is ≥ 7"
     (row,) = publish.claim_rows(source, done)
-    assert (row["text"], row["here"], row["differs"]) == ("8", "6", True), "the stored value stays in the text"
+    assert (row["text"], row["bound"], row["differs"]) == ("6", "≥ 7", True)
+
+
+def test_what_is_published_quotes_the_execution_beside_it_and_what_is_to_be_run_the_stored_values(book: Path):
+    text = book.read_text(encoding="utf-8").replace("8.0, at_least=7.0", "7.25, at_least=7.0")
+    book.write_text(text, encoding="utf-8")
+    source, whole = read(book), Book.read()
+    outputs = run_chapter(source).outputs
+    for lang, sentence in (("zh", "测得的比值是 {}，共"), ("en", "The measured ratio is {}, over")):
+        to_run = reader_notebook(whole, source, lang)
+        executed = reader_notebook(whole, source, lang, outputs)
+        site = site_notebook(whole, source, lang, outputs)
+        for notebook, value in ((to_run, "8"), (executed, "7.25"), (site, "7.25")):
+            assert sentence.format(value) in "\n".join(cell.source for cell in notebook.cells)
 
 
 def test_a_claim_that_left_its_tolerance_or_vanished_is_a_complaint(book: Path):

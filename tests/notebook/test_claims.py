@@ -8,8 +8,8 @@ import pytest
 from IPython.utils.capture import capture_output
 
 from llmbook.notebook import Claim, Recorded, claim
-from llmbook.notebook.claims import format_result
-from llmbook.receipts import CLAIM_TYPE, Receipt, Result
+from llmbook.receipts import Receipt
+from llmbook.results import CLAIM_TYPE
 
 RECEIPT = Receipt(
     run="heads", seed=0, configs={"1 head": {}}, metrics={"1 head": {"loss": 0.5, "by length": [1.0, 2.0]}},
@@ -56,29 +56,13 @@ def test_a_broken_claim_does_not_raise_but_says_so():
     assert data["holds"] is False
 
 
+def test_digits_are_kept_for_whoever_writes_the_value():
+    data = emitted("1.1.1/x", 1_438_884, equals=1_438_884, digits=3)
+    assert (data["digits"], data["text"], data["values"]) == (3, "1,440,000", [1_438_884])
+
+
 def test_nan_keeps_no_bound():
     assert not Claim("1.1.1/x", (float("nan"),), at_most=1.0).holds
-
-
-@pytest.mark.parametrize(
-    ("values", "unit", "text"),
-    [
-        ([94.28571], "%", "94.3%"),
-        ([0.09965], "%", "0.1%"),
-        ([0.00312], "%", "0.00312%"),
-        ([63_082_496], "", "63,082,496"),
-        ([0.0123456], "", "0.0123"),
-        ([0.98765], "", "0.988"),
-        ([1234.5], "", "1,234"),
-        ([-2.5], "", "−2.50"),
-        ([3.2e-7], "", "3.2 × 10⁻⁷"),
-        ([93.0, 94.0, 95.0], "%", "94.0% (91.5–96.5)"),
-        ([2.0, 2.0], "", "2"),
-        ([12.0], "BLEU", "12 BLEU"),
-    ],
-)
-def test_the_text_has_the_digits_that_the_value_deserves(values: list[float], unit: str, text: str):
-    assert format_result(Result.of(values, unit=unit)) == text
 
 
 @pytest.mark.messages
@@ -89,6 +73,8 @@ def test_a_claim_that_could_not_fail_or_has_no_point_is_refused():
         claim("accuracy", 1.0, at_least=0.0)
     with pytest.raises(ValueError, match=r"needs one value, or one a seed; got an array of shape \(0,\)"):
         claim("1.2.1/x", [], at_least=0.0)
+    with pytest.raises(ValueError, match="digits is 0; expected at least 1"):
+        claim("1.2.1/x", 1.0, at_least=0.0, digits=0)
 
 
 def test_a_claim_from_a_recorded_run_says_which():

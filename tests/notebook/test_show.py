@@ -7,7 +7,7 @@ import pytest
 from IPython.utils.capture import capture_output
 
 from llmbook.notebook import show
-from llmbook.receipts import Result
+from llmbook.results import Result
 
 
 def test_the_source_is_shown_as_it_stands():
@@ -15,7 +15,7 @@ def test_the_source_is_shown_as_it_stands():
         show(Result)
     (output,) = captured.outputs
     assert inspect.getsource(Result).rstrip() in output.data["text/markdown"]
-    assert output.data["text/plain"] == "llmbook/receipts.py: Result"
+    assert output.data["text/plain"] == "llmbook/results.py: Result"
 
 
 @pytest.mark.messages

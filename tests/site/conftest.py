@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from playwright.sync_api import Browser, Page
 
 from llmbook import paths
-from llmbook.receipts import CLAIM_TYPE
+from llmbook.results import CLAIM_TYPE
 from llmbook.site.build import Site, build_site
 
 SETTINGS = Path(__file__).resolve().parents[2] / "site"

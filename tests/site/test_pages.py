@@ -5,7 +5,7 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from llmbook.receipts import CLAIM_TYPE
+from llmbook.results import CLAIM_TYPE
 from llmbook.site.pages import claim_anchor, claims_table, cut, pieces
 
 

@@ -14,7 +14,7 @@ from llmbook import paths
 from llmbook.atomic import write_text
 from llmbook.book.lock import sha
 from llmbook.book.source import Cell, Source
-from llmbook.receipts import CLAIM_TYPE
+from llmbook.results import CLAIM_TYPE
 
 TEXT_TYPES = ("text/plain", "text/markdown")
 

@@ -3,14 +3,20 @@
 Book: §0
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from llmbook.book import glossary, literals, lock, outline, parity
 from llmbook.book.expected import expected_claims
-from llmbook.book.markup import FENCES, directive, items, parser
+from llmbook.book.markup import FENCES, Role, directive, items, parser, roles
 from llmbook.book.numbering import targets
 from llmbook.book.quiz import quiz_findings
-from llmbook.book.source import Finding, Source
+from llmbook.book.source import Cell, Finding, Source
+from llmbook.results import Result, written
+
+ABOUT = re.compile(r"(?:约|大约|将近|about|roughly|around|nearly)\s*$")
+ROUND = 3  # significant digits, at most, of what is "about" so much
 
 
 def findings(source: Source, referred: set[str], *, locked: bool = True) -> list[Finding]:
@@ -69,21 +75,35 @@ def _claim_findings(source: Source) -> list[Finding]:
     if source.number is None:
         return []
     known = expected_claims(source)
-    used = [
-        (item.value, item.line, cell)
-        for cell in source.cells
-        if cell.kind == "markdown"
-        for item in items(cell.source, cell.line)
-        if item.kind == "role claim"
-    ]
-    unknown = [
-        Finding(cell.path, line, f"the claim {name!r} is in no run; run `make expected`, or mend its id")
-        for name, line, cell in used
-        if name not in known
+    quoted = [
+        Finding(cell.path, role.line, message)
+        for cell, role in _claims_quoted(source)
+        if (message := _misquoted(role, known.get(role.target)))
     ]
     silent = [
         Finding(source.path, 1, f"the finished point {point} makes no claim")
         for point in outline.finished_points()
         if int(point.split(".")[0]) == source.number and not any(key.startswith(f"{point}/") for key in known)
     ]
-    return unknown + silent
+    return quoted + silent
+
+
+def _claims_quoted(source: Source) -> Iterator[tuple[Cell, Role]]:
+    """The claims that a source's prose and captions quote."""
+    for cell in source.cells:
+        texts = [cell.source] if cell.kind == "markdown" else [text for _, *both in cell.figure_words for text in both]
+        yield from ((cell, role) for text in texts for role in roles(text, cell.line) if role.name.startswith("claim"))
+
+
+def _misquoted(role: Role, claim: dict[str, Any] | None) -> str | None:
+    """What is wrong with how a sentence quotes a claim, by its stored value: unknown, zero in digits, too many digits after "about"."""
+    if claim is None:
+        return f"the claim {role.target!r} is in no run; run `make expected`, or mend its id"
+    result = Result.of(claim["values"], unit=claim["unit"])
+    if result.mean == 0 and not result.unit and role.before and role.content == role.target:
+        return f"the claim {role.target!r} is 0: say it in a word, {{{role.name}}}`none <{role.target}>`"
+    mean = written(result, digits=claim.get("digits"), form="mean")
+    figures = re.sub(r"\D", "", mean.partition("×")[0]).strip("0")
+    if (about := ABOUT.search(role.before)) and len(figures) > ROUND:
+        return f"{about[0].strip()!r} before {mean}: give the claim {role.target!r} digits=3 or fewer"
+    return None

@@ -24,6 +24,7 @@ PROSE_DIRECTIVES = frozenset(
 FENCES = frozenset({"fence", "colon_fence"})
 NUMERAL = re.compile(r"\d+(?:[,\u2009\u202f ]\d{3})*(?:\.\d+)*")
 OPTION = re.compile(r":([\w-]+):\s*(.*)")
+CLAIM_ID = re.compile(r"\d+\.\d+\.\d+/[\w-]+")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,21 @@ class Directive:
     options: dict[str, str]
     body: str
     body_line: int
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role in the prose: its name, its content, the words right before it, its line in the file."""
+
+    name: str
+    content: str
+    before: str
+    line: int
+
+    @property
+    def target(self) -> str:
+        """What it names, without words of its own: "words <target>"."""
+        return re.sub(r".*<(.+)>", r"\1", self.content, flags=re.DOTALL)
 
 
 @cache
@@ -73,6 +89,11 @@ def directive(token: Token) -> Directive | None:
         skipped += 1
     first = (token.map or [0, 0])[0] + 1 + skipped
     return Directive(match[1], match[2].strip(), options, "\n".join(lines[skipped:]).rstrip("\n"), first)
+
+
+def claims_table(found: Directive) -> list[list[str]]:
+    """The cells of a `{claims}` directive, a row a line, columns parted by "|"; a cell that is a claim's id stands for its value."""
+    return [[cell.strip() for cell in line.split("|")] for line in found.body.splitlines() if line.strip()]
 
 
 def items(text: str, first_line: int = 1) -> Iterator[Item]:
@@ -123,6 +144,11 @@ def _fence_items(token: Token, first_line: int, line: int) -> Iterator[Item]:
         yield Item("answer", found.options.get("answer", ""), line)
     if found.name == "math":
         yield Item("displayed formula", formula(found.body), line)
+    elif found.name == "claims":
+        for row, cells in enumerate(claims_table(found)):
+            at = first_line + found.body_line + row
+            for cell in cells:
+                yield from [Item("role claim", cell, at)] if CLAIM_ID.fullmatch(cell) else items(cell, at)
     elif found.name in PROSE_DIRECTIVES:
         yield from items(found.argument, line)
         yield from items(found.body, first_line + found.body_line)
@@ -152,12 +178,35 @@ def _inline_items(token: Token, line: int) -> Iterator[Item]:
             yield from (Item("numeral", numeral, line) for numeral in numerals(child.content))
 
 
+def roles(text: str, first_line: int = 1) -> Iterator[Role]:
+    """Yields the roles of a cell's prose, in order; those of a table of claims as `{claim}`."""
+    for token in parser().parse(text):
+        line = first_line + (token.map[0] if token.map else 0)
+        found = directive(token) if token.type in FENCES else None
+        if found is not None and found.name in (*PROSE_DIRECTIVES, "figure"):
+            yield from roles(found.body, first_line + found.body_line)
+        elif found is not None and found.name == "claims":
+            cells = [cell for row in claims_table(found) for cell in row]
+            yield from (Role("claim", cell, "", line) for cell in cells if CLAIM_ID.fullmatch(cell))
+        elif token.type == "inline":
+            before = ""
+            for child in token.children or []:
+                line += child.type in ("softbreak", "hardbreak")
+                if child.type == "myst_role":
+                    yield Role(child.meta["name"], child.content, before, line)
+                before = child.content if child.type == "text" else ""
+
+
 def sentences(text: str, first_line: int = 1) -> Iterator[tuple[str, frozenset[str], int]]:
     """Yields the sentences of a cell's prose: (plain text without formulas, code and roles, the names of its roles, line)."""
     for token in parser().parse(text):
         line = first_line + (token.map[0] if token.map else 0)
-        if token.type in FENCES and (found := directive(token)) and found.name in (*PROSE_DIRECTIVES, "figure"):
+        found = directive(token) if token.type in FENCES else None
+        if found is not None and found.name in (*PROSE_DIRECTIVES, "figure"):
             yield from sentences(found.body, first_line + found.body_line)
+        elif found is not None and found.name == "claims":
+            words = [cell for row in claims_table(found) for cell in row if not CLAIM_ID.fullmatch(cell)]
+            yield from ((word, frozenset(), line) for word in words)
         elif token.type == "inline":
             yield from _split_sentences(token, line)
 

@@ -62,6 +62,10 @@ class Cell:
         figure = self.metadata.get("figure", {})
         return [(kind, figure[kind]["zh"], figure[kind]["en"]) for kind in FIGURE_WORDS if kind in figure]
 
+    def labels(self, lang: str) -> dict[str, str]:
+        """The texts of a code cell's figure in one language, by what the code writes."""
+        return self.metadata.get("labels", {}).get(lang, {})
+
     @property
     def tag(self) -> str | None:
         """The one cell tag that the book gives a meaning to (derive, show, check, run, setup)."""
@@ -238,6 +242,9 @@ def _code_findings(cells: list[Cell]) -> list[Finding]:
         lacking = [key for key in FIGURE_WORDS if set(figure.get(key, {})) != set(LANGUAGES)] if figure else []
         if figure and (lacking or "name" not in figure):
             message = f"the figure of cell {cell.id} needs a name, and alt and caption in zh and en"
+            findings.append(Finding(cell.path, cell.line, message))
+        if not set(cell.metadata.get("labels", {})) <= set(LANGUAGES):
+            message = f"the labels of cell {cell.id} are of {', '.join(cell.metadata['labels'])}; expected zh or en"
             findings.append(Finding(cell.path, cell.line, message))
         for number, line in enumerate(cell.source.splitlines(), cell.line):
             if len(line) > CODE_WIDTH:

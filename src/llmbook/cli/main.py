@@ -117,7 +117,7 @@ def book(strict: Strict = False) -> None:
     for source in whole.chapters:
         done = _executed(source)
         kept.append((source, done))
-        complaints += holding.claim_complaints(source, done) + holding.budget_complaints(source, done)
+        complaints += holding.complaints(source, done)
     publish.publish_notebooks(whole, kept)
     publish.publish_site(whole, kept)
     for complaint in complaints:
@@ -140,7 +140,6 @@ def section(name: str) -> None:
     from llmbook.book.source import LANGUAGES
     from llmbook.edition.split import reader_notebook
     from llmbook.execution.executing import run_chapter
-    from llmbook.execution.kept import with_outputs
     from llmbook.site.publish import part_of
 
     whole = _book()
@@ -154,7 +153,7 @@ def section(name: str) -> None:
     for lang in LANGUAGES:
         path = paths.build_dir() / "section" / f"{name}.{lang}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(with_outputs(reader_notebook(whole, part, lang), done), path)
+        nbformat.write(reader_notebook(whole, part, lang, done.outputs), path)
         typer.echo(path)
     typer.echo(f"{done.total_seconds:.1f} s, {done.peak_mb:.0f} MB at the peak")
 

@@ -3,8 +3,10 @@
 Book: §0
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from llmbook import paths
 from llmbook.book.bibliography import short_citations
@@ -59,9 +61,9 @@ class Book:
         """The labels that some text refers to."""
         return references([*self.chapters, *self.pages])
 
-    def context(self, source: Source, lang: str) -> Context:
-        """All that a face of `source` refers to."""
-        claims = {key: claim["text"] for key, claim in expected_claims(source).items()} if source.number else {}
+    def context(self, source: Source, lang: str, made: Mapping[str, Mapping[str, Any]] | None = None) -> Context:
+        """All that a face of `source` refers to; claims that an execution has `made` stand before the stored ones."""
+        claims = {**(expected_claims(source) if source.number else {}), **(made or {})}
         return Context(require_language(lang), source.slug, self.targets(lang), claims, short_citations())
 
     def findings(self, source: Source, *, locked: bool = True) -> list[Finding]:

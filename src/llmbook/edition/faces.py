@@ -7,20 +7,23 @@ Book: §0
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from markdown_it.token import Token
 
-from llmbook.book.markup import FENCES, PROSE_DIRECTIVES, Directive, directive, parser
+from llmbook.book.markup import CLAIM_ID, FENCES, PROSE_DIRECTIVES, Directive, claims_table, directive, parser
 from llmbook.book.numbering import FIGURE_WORD, Target, heading_text
 from llmbook.book.quiz import quiz
+from llmbook.results import Form, Result, written
 
 QUIZ = {
     "zh": {"head": "小测", "choose": "选 {letter}", "right": "对。", "wrong": "不对。"},
     "en": {"head": "Quiz", "choose": "Choose {letter}", "right": "Right.", "wrong": "Wrong."},
 }
+CLAIM_FORMS: dict[str, Form] = {"claim": "interval", "claim:mean": "mean"}
 ADMONITIONS = {
     "zh": {
         "note": "注",
@@ -45,12 +48,12 @@ ADMONITIONS = {
 
 @dataclass(frozen=True)
 class Context:
-    """What a face needs to know: language, the page's slug, labels, the claims' texts, the sources' short forms (text, address)."""
+    """What a face needs to know: language, the page's slug, labels, claims by id, the sources' short forms (text, address)."""
 
     lang: str
     slug: str
     targets: dict[str, Target]
-    claims: dict[str, str]
+    claims: Mapping[str, Mapping[str, Any]]
     citations: dict[str, tuple[str, str]]
 
 
@@ -62,14 +65,14 @@ def site_face(text: str, context: Context) -> str:
     """The cell for Sphinx: as it is, with claims and given numbers set in and each diagram taken from its language's folder."""
 
     def role(name: str, content: str) -> str | None:
-        if name == "claim":
-            return claim_text(content, context)
-        return content if name == "given" else None
+        return content if name == "given" else claim_text(name, content, context)
 
     def block(token: Token, raw: str) -> str | None:
         found = directive(token) if token.type in FENCES else None
         if found is not None and found.name == "figure":
             return raw.replace(found.argument, f"/diagrams/{found.argument}", 1)
+        if found is not None and found.name == "claims":
+            return pipe_table(found, context, lambda cell: _rewrite_inline(cell, role))
         if found is not None and found.name in PROSE_DIRECTIVES:
             head, _, body = raw.partition("\n")
             inner, fence = body.rsplit("\n", 1)
@@ -83,10 +86,9 @@ def reader_face(text: str, context: Context) -> str:
     """The cell for a notebook that no MyST extension reads."""
 
     def role(name: str, content: str) -> str | None:
-        match = re.fullmatch(r"(.*?)\s*<(.+)>", content, re.DOTALL)
-        shown, target = (match[1], match[2]) if match else (None, content)
-        if name == "claim":
-            return claim_text(content, context)
+        shown, target = shown_and_target(content)
+        if (text := claim_text(name, content, context)) is not None:
+            return text
         if name == "given":
             return content
         if name == "term":
@@ -111,12 +113,41 @@ def reader_face(text: str, context: Context) -> str:
     return _number_headings(plain, text, context).strip("\n")
 
 
-def claim_text(claim_id: str, context: Context) -> str:
-    """A claim's value as the prose shows it; [?] in a draft whose claim no run has made yet (a locked build refuses that)."""
-    if claim_id not in context.claims:
+def shown_and_target(content: str) -> tuple[str | None, str]:
+    """What a role's content names, with the words to show for it if it brings its own: "words <target>"."""
+    match = re.fullmatch(r"(.*?)\s*<(.+)>", content, re.DOTALL)
+    return (match[1], match[2]) if match else (None, content)
+
+
+def claim_text(role: str, content: str, context: Context) -> str | None:
+    """A claim's value as the prose shows it: {claim} with its interval, {claim:mean} the mean alone; None for other roles.
+
+    The words of {claim:mean}`none <id>` stand in where the value is zero. "[?]" is shown in a draft whose claim no run has made yet (a
+    locked build refuses that).
+    """
+    if role not in CLAIM_FORMS:
+        return None
+    word, claim_id = shown_and_target(content)
+    claim = context.claims.get(claim_id)
+    if claim is None:
         return "[?]"
-    text = context.claims[claim_id]
-    return re.sub(r"(?<=[\d⁰¹²³⁴⁵⁶⁷⁸⁹])×(?= |$)", " 倍", text) if context.lang == "zh" else text
+    result = Result.of(claim["values"], unit=claim["unit"])
+    if word is not None and result.mean == 0:
+        return word
+    return written(result, digits=claim.get("digits"), form=CLAIM_FORMS[role], lang=context.lang)
+
+
+def pipe_table(found: Directive, context: Context, inner: Callable[[str], str]) -> str:
+    """A `{claims}` directive as a table: its first row is the head, columns of values stand to the right."""
+    head, *rows = claims_table(found)
+    if not rows or any(len(row) != len(head) for row in rows):
+        raise MarkupError(f"the table of claims headed {' | '.join(head)!r} needs rows of {len(head)} cells")
+    marks = ["---:" if CLAIM_ID.fullmatch(cell) else "---" for cell in rows[0]]
+    values = [
+        [claim_text("claim", cell, context) or "" if CLAIM_ID.fullmatch(cell) else inner(cell) for cell in row]
+        for row in rows
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [[inner(cell) for cell in head], marks, *values])
 
 
 def rewrite(text: str, role: Callable[[str, str], str | None], block: Callable[[Token, str], str | None]) -> str:
@@ -169,6 +200,8 @@ def _reader_directive(found: Directive, context: Context, inner: Callable[[str],
         number = _find(found.options["name"], context).number
         alt = found.options.get("alt", "")
         return f"![{alt}][{found.argument}]\n\n**{FIGURE_WORD[context.lang]} {number}** {inner(found.body)}"
+    if found.name == "claims":
+        return pipe_table(found, context, inner)
     if found.name == "quiz":
         return _reader_quiz(found, context, inner)
     if found.name in PROSE_DIRECTIVES:

@@ -16,11 +16,13 @@ from nbformat import NotebookNode
 from llmbook import paths
 from llmbook.atomic import write_text
 from llmbook.book.diagrams import diagram
-from llmbook.book.expected import expected_outputs
+from llmbook.book.expected import claims_of, expected_outputs
 from llmbook.book.lock import sha
 from llmbook.book.markup import FENCES, directive, parser
 from llmbook.book.numbering import FIGURE_WORD
 from llmbook.book.source import LANGUAGES, Cell, Finding, Source, SourceError
+from llmbook.data import vendored
+from llmbook.drawing import FONT, SVG, with_font, with_words
 from llmbook.edition.assignment import exercise_notebook
 from llmbook.edition.book import Book
 from llmbook.edition.faces import Context, MarkupError, reader_face, site_face
@@ -28,14 +30,21 @@ from llmbook.edition.faces import Context, MarkupError, reader_face, site_face
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
-def reader_notebook(book: Book, source: Source, lang: str) -> NotebookNode:
-    """The notebook that a reader opens: plain Markdown; code cells hold the expected text outputs, for nbval to compare.
+def reader_notebook(
+    book: Book, source: Source, lang: str, outputs: dict[str, list[dict]] | None = None
+) -> NotebookNode:
+    """The notebook that a reader opens, in plain Markdown.
+
+    Args:
+        outputs: those of an execution (cell id → outputs), whose claims the prose then quotes; None: the expected text outputs, for nbval
+            to compare, and the stored claims.
 
     Raises:
         SourceError: a role, directive or label that cannot be resolved.
     """
-    where = book.context(source, lang)
+    where = book.context(source, lang, made=claims_made(outputs or {}))
     stored = expected_outputs(source)
+    told = None if outputs is None else told_in(source, outputs, lang)
     cells = []
     for cell in source.edition(lang):
         if cell.kind == "markdown":
@@ -45,9 +54,8 @@ def reader_notebook(book: Book, source: Source, lang: str) -> NotebookNode:
         tags = [cell.tag] + (["nbval-ignore-output"] if cell.tag == "run" else [])
         code = nbformat.v4.new_code_cell(cell.source, id=cell.id, metadata={"tags": tags})
         code.execution_count = len([c for c in cells if c.cell_type == "code"]) + 1
-        code.outputs = [
-            nbformat.from_dict(_counted(output, code.execution_count)) for output in stored.get(sha(cell.source), [])
-        ]
+        shown = stored.get(sha(cell.source), []) if told is None else told[cell.id]
+        code.outputs = [nbformat.from_dict(_counted(output, code.execution_count)) for output in shown]
         cells.append(code)
         if figure := cell.metadata.get("figure"):
             number = where.targets[figure["name"]].number
@@ -60,7 +68,8 @@ def reader_notebook(book: Book, source: Source, lang: str) -> NotebookNode:
 
 def site_notebook(book: Book, source: Source, lang: str, outputs: dict[str, list[dict]]) -> NotebookNode:
     """The MyST notebook from which the site is cut, with the outputs of an execution (cell id → outputs)."""
-    where = book.context(source, lang)
+    where = book.context(source, lang, made=claims_made(outputs))
+    told = told_in(source, outputs, lang)
     cells = []
     for cell in source.edition(lang):
         if cell.kind == "markdown":
@@ -74,9 +83,29 @@ def site_notebook(book: Book, source: Source, lang: str, outputs: dict[str, list
                 "figure": {"name": figure["name"], "caption": caption},
             }
         code = nbformat.v4.new_code_cell(cell.source, id=cell.id, metadata=metadata)
-        code.outputs = [nbformat.from_dict(output) for output in outputs.get(cell.id, [])]
+        code.outputs = [nbformat.from_dict(output) for output in told.get(cell.id, [])]
         cells.append(code)
     return _notebook(source, lang, cells)
+
+
+def claims_made(outputs: dict[str, list[dict]]) -> dict[str, dict]:
+    """The claims that an execution's outputs carry, by id."""
+    return {claim["id"]: claim for of_cell in outputs.values() for claim in claims_of(of_cell)}
+
+
+def told_in(source: Source, outputs: dict[str, list[dict]], lang: str) -> dict[str, list[dict]]:
+    """The outputs with the texts of each figure in one language, by the labels that its cell gives."""
+    labels = {cell.id: cell.labels(lang) for cell in source.code()}
+    return {
+        cell: [_relabelled(output, labels.get(cell, {})) for output in of_cell] for cell, of_cell in outputs.items()
+    }
+
+
+def _relabelled(output: dict, labels: dict[str, str]) -> dict:
+    if not labels or SVG not in output.get("data", {}):
+        return output
+    svg = with_font(with_words(output["data"][SVG], labels), vendored(FONT))
+    return {**output, "data": {**output["data"], SVG: svg}}
 
 
 def site_page(book: Book, source: Source, lang: str) -> str:

@@ -6,12 +6,24 @@ Book: §0
 from statistics import mean
 from typing import Any
 
-from llmbook.book.expected import claims_of, expected_claims
+from llmbook.book.expected import claims_of, expected_claims, label
 from llmbook.book.source import Source
+from llmbook.data import vendored
+from llmbook.drawing import FONT, SVG
+from llmbook.drawing import label_complaints as complaints_of_labels
 from llmbook.execution.kept import Execution
 
 SECONDS_ALLOWED = {chapter: 180.0 for chapter in range(1, 6)} | {6: 240.0, 7: 240.0, 8: 240.0}
 MEMORY_ALLOWED_MB = 5_000.0
+
+
+def complaints(source: Source, execution: Execution) -> list[str]:
+    """All that an execution is held to and does not keep: claims, labels of figures, budget."""
+    return [
+        *claim_complaints(source, execution),
+        *label_complaints(source, execution),
+        *budget_complaints(source, execution),
+    ]
 
 
 def budget_complaints(source: Source, execution: Execution) -> list[str]:
@@ -36,6 +48,17 @@ def claim_complaints(source: Source, execution: Execution) -> list[str]:
     return [complaint for complaint in complaints if complaint] + [
         f"claim {name} is stored but no cell makes it" for name in stored if name not in made
     ]
+
+
+def label_complaints(source: Source, execution: Execution) -> list[str]:
+    """What keeps a chapter's figures from speaking Chinese: the code writes English on them, each cell's `labels` give the rest."""
+    complaints = []
+    for cell in source.code():
+        drawn = [output["data"][SVG] for output in execution.outputs.get(cell.id, []) if SVG in output.get("data", {})]
+        if drawn or cell.labels("zh"):
+            found = complaints_of_labels(drawn, cell.labels("zh"), vendored(FONT))
+            complaints += [f"{label(cell)}: {text}" for text in found]
+    return complaints
 
 
 def claim_complaint(claim: dict[str, Any], stored: dict[str, Any] | None, *, slack: float = 1.0) -> str | None:

@@ -15,9 +15,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
 
-import nbformat
-from nbformat import NotebookNode
-
 from llmbook import closure, paths
 from llmbook.atomic import write_text
 from llmbook.book.source import Source
@@ -121,11 +118,3 @@ def read_execution(slug: str) -> Execution | None:
 
 def store(execution: Execution) -> None:
     write_text(execution_path(execution.slug), json.dumps(asdict(execution), ensure_ascii=False) + "\n")
-
-
-def with_outputs(notebook: NotebookNode, execution: Execution) -> NotebookNode:
-    """The notebook with an execution's outputs in place of the expected ones."""
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [nbformat.from_dict(output) for output in execution.outputs[cell.id]]
-    return notebook

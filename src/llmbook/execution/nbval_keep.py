@@ -70,9 +70,7 @@ class Keeper:
                 pytest.fail(complaint, pytrace=False)
         if len(chapter.outputs) == len(chapter.source.code()):
             done = chapter.execution()
-            complaints = holding.budget_complaints(chapter.source, done) + holding.claim_complaints(
-                chapter.source, done
-            )
+            complaints = holding.complaints(chapter.source, done)
             if complaints:
                 pytest.fail("\n".join(complaints), pytrace=False)
         chapter.sound = before

@@ -15,9 +15,7 @@ import numpy as np
 from IPython.display import display
 
 from llmbook.notebook.recorded import Recorded
-from llmbook.receipts import CLAIM_TYPE, Result
-
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+from llmbook.results import CLAIM_TYPE, Result, written
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,7 @@ class Claim:
     tolerance: float | None = None
     recorded: dict[str, Any] | None = None
     timing: bool = False
+    digits: int | None = None
 
     @property
     def result(self) -> Result:
@@ -51,8 +50,8 @@ class Claim:
 
     @property
     def text(self) -> str:
-        """The value as the prose shows it, e.g. "94.3% (93.1–95.5)"."""
-        return format_result(self.result)
+        """The value as the chapter's table shows it, e.g. "94.3% (93.1–95.5)"."""
+        return written(self.result, digits=self.digits)
 
     @property
     def bound(self) -> str:
@@ -78,20 +77,6 @@ class Claim:
         return {CLAIM_TYPE: data, "text/plain": f"claim {self.id}: {self.text} [{self.bound}] {verdict}"}
 
 
-def format_result(result: Result) -> str:
-    """A result with the digits that it deserves: two of the interval's half width, else a tenth of a percent or three significant.
-
-    Where all seeds gave the same value there is no interval to show.
-    """
-    if result.low is None or result.high is None or result.low == result.high:
-        decimals = 1 if result.unit == "%" and abs(result.mean) >= 0.05 else _decimals(result.mean, significant=3)
-        return _with_unit(_number(result.mean, decimals), result.unit)
-    half = (result.high - result.low) / 2
-    decimals = _decimals(half, significant=2) if half > 0 else 0 if result.mean.is_integer() else 3
-    mean, low, high = (_number(value, decimals, interval=True) for value in (result.mean, result.low, result.high))
-    return f"{_with_unit(mean, result.unit)} ({low}{'–' if result.low >= 0 else ' … '}{high})"
-
-
 def claim(
     claim_id: str,
     values: float | Sequence[float] | np.ndarray,
@@ -103,6 +88,7 @@ def claim(
     unit: str = "",
     run: Recorded | None = None,
     timing: bool = False,
+    digits: int | None = None,
 ) -> None:
     """States that a measured value keeps its bound; the cell's output carries value, interval, unit.
 
@@ -115,37 +101,21 @@ def claim(
         run: the recorded run that the values come from; without one they come from this notebook.
         timing: the values come from times taken just now, which a busy machine distorts; tests widen the bound by as much as the machine is
             slower than the one of reference.
+        digits: how many significant digits the value is written with; without, those that its interval deserves.
 
     Raises:
-        ValueError: no value, more than one dimension, no bound, or an id without a point.
+        ValueError: no value, more than one dimension, no bound, less than one digit, or an id without a point.
     """
     point, _, name = claim_id.partition("/")
     if point.count(".") != 2 or not name:
         raise ValueError(f"claim id {claim_id!r}: expected a point and a name, such as '1.2.2/score-variance'")
     if at_least is None and at_most is None and equals is None:
         raise ValueError(f"claim {claim_id!r} has no bound; give at_least, at_most or equals")
+    if digits is not None and digits < 1:
+        raise ValueError(f"claim {claim_id!r}: digits is {digits}; expected at least 1")
     array = np.atleast_1d(np.asarray(values, dtype=float))
     if array.ndim != 1 or not array.size:
         raise ValueError(f"claim {claim_id!r} needs one value, or one a seed; got an array of shape {array.shape}")
     source = None if run is None else {"run": run.name, "seeds": len(run.seeds), "minutes": round(run.minutes, 1)}
-    made = Claim(claim_id, tuple(array.tolist()), unit, at_least, at_most, equals, tolerance, source, timing)
+    made = Claim(claim_id, tuple(array.tolist()), unit, at_least, at_most, equals, tolerance, source, timing, digits)
     display(made.bundle(), raw=True)
-
-
-def _decimals(value: float, *, significant: int) -> int:
-    if value == 0 or not math.isfinite(value):
-        return 0
-    return max(0, significant - 1 - math.floor(math.log10(abs(value))))
-
-
-def _number(value: float, decimals: int, *, interval: bool = False) -> str:
-    if value.is_integer() and (decimals == 0 or not interval):
-        return f"{value:,.0f}".replace("-", "−")
-    if 0 < abs(value) < 1e-4:
-        mantissa, exponent = f"{value:.1e}".split("e")
-        return f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}".replace("-", "−")
-    return f"{value:,.{decimals}f}".replace("-", "−")
-
-
-def _with_unit(number: str, unit: str) -> str:
-    return f"{number}{unit}" if unit in ("", "%", "×") else f"{number} {unit}"

@@ -1,4 +1,4 @@
-"""Figures in one style: vector output, colours that colour-blind readers tell apart and that differ in grey, a Chinese font.
+"""Figures in one style: vector output, text as text, colours that colour-blind readers tell apart and that differ in grey, a Chinese font.
 
 Book: §1.2.1
 """
@@ -7,13 +7,17 @@ from collections.abc import Sequence
 
 import matplotlib as mpl
 from cycler import cycler
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.pylabtools import print_figure
 from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike
 
 from llmbook.data import vendored
+from llmbook.drawing import FONT, with_font
 
 # Okabe and Ito's colours, ordered so that neighbours differ in lightness too.
 COLORS = {
@@ -27,8 +31,11 @@ COLORS = {
 
 
 def use_book_style() -> None:
-    """Sets the book's style for all later figures of this kernel, and SVG as their format, the same bytes at each run."""
-    font = vendored("fonts/NotoSansSC-subset.otf")
+    """Sets the book's style for all later figures of this kernel, and SVG as their format, the same bytes at each run.
+
+    Each figure carries the glyphs that it needs, so that it looks the same on a system without the font.
+    """
+    font = vendored(FONT)
     font_manager.fontManager.addfont(font)
     family = font_manager.FontProperties(fname=font).get_name()
     mpl.rcParams.update(
@@ -43,10 +50,13 @@ def use_book_style() -> None:
             "figure.figsize": (6.4, 3.6),
             "figure.constrained_layout.use": True,
             "legend.frameon": False,
+            "svg.fonttype": "none",
             "svg.hashsalt": "llmbook",
         }
     )
-    set_matplotlib_formats("svg", metadata={"Date": None})
+    set_matplotlib_formats("svg")
+    formatter = InteractiveShell.instance().display_formatter.formatters["image/svg+xml"]
+    formatter.for_type(Figure, lambda figure: with_font(print_figure(figure, "svg", metadata={"Date": None}), font))
 
 
 def heatmap(

@@ -16,7 +16,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from llmbook.book.markup import parser
-from llmbook.receipts import CLAIM_TYPE
+from llmbook.results import CLAIM_TYPE
 
 SECTION = re.compile(r"section-\d+-\d+")
 SOURCE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)

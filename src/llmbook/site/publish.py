@@ -19,9 +19,9 @@ from llmbook.book.outline import finished_points, load_outline
 from llmbook.book.source import LANGUAGES, Cell, Source
 from llmbook.edition.assignment import exercise_page
 from llmbook.edition.book import Book
-from llmbook.edition.split import reader_notebook, site_notebook, site_page, write_exercises
+from llmbook.edition.split import claims_made, reader_notebook, site_notebook, site_page, write_exercises
 from llmbook.execution.holding import claim_complaint
-from llmbook.execution.kept import Execution, with_outputs
+from llmbook.execution.kept import Execution
 from llmbook.site.build import Site, build_site
 from llmbook.site.live_weights import live_weights
 
@@ -33,7 +33,7 @@ def publish_notebooks(book: Book, kept: Kept) -> None:
     for source, execution in kept:
         write_exercises(book, source)
         for lang in LANGUAGES:
-            notebook = with_outputs(reader_notebook(book, source, lang), execution)
+            notebook = reader_notebook(book, source, lang, execution.outputs)
             write_text(paths.build_dir() / "executed" / lang / f"{source.slug}.ipynb", nbformat.writes(notebook) + "\n")
 
 
@@ -73,34 +73,33 @@ def publish_site(book: Book, kept: Kept) -> Path:
 
 def _site_chapter(book: Book, source: Source, execution: Execution, lang: str) -> NotebookNode:
     notebook = site_notebook(book, source, lang, execution.outputs)
+    where = book.context(source, lang, made=claims_made(execution.outputs))
     notebook.metadata["llmbook"] |= {
         "seconds": execution.total_seconds,
         "peak_mb": execution.peak_mb,
         "claims": claim_rows(source, execution),
-        "exercises": exercise_page(book.exercises_of(source.number), lang, book.context(source, lang)),
+        "exercises": exercise_page(book.exercises_of(source.number), lang, where),
     }
     return notebook
 
 
 def claim_rows(source: Source, execution: Execution) -> list[dict]:
-    """The claims of a chapter for its table: the stored text (which the prose shows), its bound, and whether it differs here."""
+    """The claims of a chapter for its table: what this execution gave (as the prose says), the bound, and whether it differs here."""
     stored = expected_claims(source)
     rows = []
     for cell in source.code():
         for claim in claims_of(execution.outputs[cell.id]):
-            shown = stored.get(claim["id"], claim)
             complaint = claim_complaint(claim, stored.get(claim["id"]), slack=execution.slack)
             rows.append(
                 {
                     "id": claim["id"],
-                    "text": shown["text"],
-                    "bound": shown["bound"],
+                    "text": claim["text"],
+                    "bound": claim["bound"],
                     "recorded": claim["recorded"],
                     "stale": claim["recorded"] is not None and is_stale(claim["recorded"]["run"]),
-                    "n": len(shown["values"]),
+                    "n": len(claim["values"]),
                     "holds": claim["holds"],
                     "differs": complaint is not None or not claim["holds"],
-                    "here": claim["text"],
                 }
             )
     return rows

@@ -1,4 +1,4 @@
-"""Student's interval against published tables, a worked example, and its own meaning."""
+"""How a result is written; Student's interval against published tables, a worked example, and its own meaning."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmbook.receipts import Result, central_probability, student_t_quantile
+from llmbook.results import Result, central_probability, student_t_quantile, written
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,63 @@ def test_mistakes_are_named():
         student_t_quantile(1.0, 3)
     with pytest.raises(ValueError, match="degrees = 0"):
         student_t_quantile(0.9, 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "text"),
+    [
+        ([94.28571], "%", "94.3%"),
+        ([0.09965], "%", "0.1%"),
+        ([0.00312], "%", "0.00312%"),
+        ([63_082_496], "", "63,082,496"),
+        ([0.0123456], "", "0.0123"),
+        ([0.98765], "", "0.988"),
+        ([1234.5], "", "1,234"),
+        ([-2.5], "", "−2.50"),
+        ([3.2e-7], "", "3.2 × 10⁻⁷"),
+        ([93.0, 94.0, 95.0], "%", "94.0% (91.5–96.5)"),
+        ([2.0, 2.0], "", "2"),
+        ([12.0], "BLEU", "12 BLEU"),
+    ],
+)
+def test_the_text_has_the_digits_that_the_value_deserves(values: list[float], unit: str, text: str):
+    assert written(Result.of(values, unit=unit)) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "digits", "zh", "en"),
+    [
+        ([1_438_884], "", 3, "144 万", "1.44 million"),
+        ([1_440_000, 1_438_000], "", 3, "144 万 (143–145 万)", "1.44 million (1.43–1.45 million)"),
+        ([639_812], "", 2, "64 万", "640,000"),
+        ([9_612], "", 2, "9,600", "9,600"),
+        ([212_345_678], "", 2, "2.1 亿", "210 million"),
+        ([16.5827], "", 3, "16.6", "16.6"),
+        ([1.776, 1.784], "×", 2, "1.8 倍 (1.7–1.8)", "1.8× (1.7–1.8)"),
+        ([94.28571], "%", 2, "94%", "94%"),
+        ([0.0], "", 2, "0", "0"),
+        ([-0.0512], "", 1, "−0.05", "−0.05"),
+    ],
+)
+def test_a_sentence_rounds_as_told_in_the_words_of_its_language(values, unit, digits, zh, en):
+    result = Result.of(values, unit=unit)
+    assert written(result, digits=digits, lang="zh") == zh
+    assert written(result, digits=digits, lang="en") == en
+
+
+def test_the_mean_alone_has_the_digits_that_its_interval_deserves():
+    result = Result.of([93.0, 94.0, 95.0], unit="%")
+    assert written(result, form="mean") == "94.0%"
+    assert written(result, form="mean", digits=2) == "94%"
+    assert written(Result.of([2.0, 3.0], unit="×"), form="mean", lang="zh") == "2.5 倍"
+
+
+@given(st.floats(1e-3, 1e9), st.integers(1, 6))
+def test_what_is_written_in_words_is_the_value_to_that_many_digits(value, digits):
+    for lang, words in (("zh", {" 亿": 1e8, " 万": 1e4}), ("en", {" billion": 1e9, " million": 1e6})):
+        text = written(Result.of([value]), digits=digits, lang=lang)
+        number, scale = text, 1.0
+        for word, power in words.items():
+            if text.endswith(word):
+                number, scale = text.removesuffix(word), power
+        assert float(number.replace(",", "")) * scale == pytest.approx(value, rel=0.5001 * 10 ** (1 - digits))
