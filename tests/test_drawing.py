@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import pytest
 from fontTools.ttLib import TTFont
 
-from llmbook.data import vendored
+from llmbook.assets import vendored
 from llmbook.drawing import FONT, label_complaints, with_font, with_words, words
 from llmbook.notebook import use_book_style
 
@@ -59,7 +59,7 @@ def test_a_drawing_carries_the_glyphs_of_its_own_words(svg: str):
 def test_the_same_drawing_has_the_same_bytes_in_another_process(svg: str, tmp_path):
     (tmp_path / "a.svg").write_text(svg, encoding="utf-8")
     program = (
-        "import sys; from pathlib import Path; from llmbook.drawing import *; from llmbook.data import vendored;"
+        "import sys; from pathlib import Path; from llmbook.drawing import *; from llmbook.assets import vendored;"
         "sys.stdout.buffer.write(with_font(Path(sys.argv[1]).read_text(encoding='utf-8'), vendored(FONT)).encode())"
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.svg")], capture_output=True, check=True)

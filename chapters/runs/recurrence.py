@@ -40,13 +40,12 @@ CONFIGS = {  # widths such that all have about 1.44 million parameters
     "Transformer": Config(kind="transformer", d_model=128),
 }
 SEEDS = (0, 1, 2)
-TOKENIZER = "weights/translator/tokenizer.json"
 DATA = (
     "libreoffice/help.jsonl.gz",
     "interface/libreoffice.jsonl.gz",
     "interface/python.jsonl.gz",
     "hsk/sentences.jsonl.gz",
-    TOKENIZER,
+    "weights/translator/tokenizer.json",
 )
 LENGTHS = ((1, 10), (11, 20), (21, 30), (31, 45), (46, 70), (71, LONGEST))  # tokens of the source, from … to
 
@@ -54,7 +53,7 @@ LENGTHS = ((1, 10), (11, 20), (21, 30), (31, 45), (46, 70), (71, LONGEST))  # to
 @cache
 def encoded() -> tuple[list, list, ByteBPE]:
     """The training pairs and those of the test part that are short enough, as ids."""
-    tokenizer = ByteBPE.load(vendored(TOKENIZER))
+    tokenizer = ByteBPE.load(vendored(DATA[-1]))
 
     def ids(pairs) -> list:
         both = [(tokenizer.encode(pair.zh), tokenizer.encode(pair.en)) for pair in pairs]

@@ -37,7 +37,7 @@ def test_the_probe_gives_the_stored_numbers(name: str):
 def test_every_seed_has_a_receipt_of_these_settings(name: str):
     run = run_named(name)
     receipts = read_receipts(run.receipts)
-    assert [receipt.seed for receipt in receipts] == sorted(run.module.SEEDS)
+    assert [receipt.seed for receipt in receipts] == sorted(run.seeds)
     for receipt in receipts:
         assert receipt.run == name
         assert receipt.metrics.keys() == run.configs.keys()

@@ -104,6 +104,17 @@ def test_a_receipt_a_seed_with_all_that_it_depends_on(tmp_path: Path):
     assert not run.work.exists(), "what was in between is cleared away"
 
 
+def test_what_is_said_of_a_runs_state_runs_none_of_its_code(tmp_path: Path):
+    made(toy(tmp_path))
+    assert runs.state(toy(tmp_path, TOY + "\nraise SystemExit\n")) == "stale"
+
+
+@pytest.mark.messages
+def test_seeds_and_data_are_written_down_and_not_computed(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"toy\.py: SEEDS has to be written down as a tuple of literals"):
+        toy(tmp_path, TOY.replace("SEEDS = (0, 1)", "SEEDS = tuple(range(2))"))
+
+
 def test_seeds_that_have_a_receipt_are_not_run_again(tmp_path: Path):
     run = toy(tmp_path)
     first = made(run)

@@ -57,7 +57,7 @@ def test_weights_are_packed_once_and_again_when_the_model_changes(
     assert [path.name for path in first] == ["pinyin.js", "translator.js"]
     live_weights.live_weights(tmp_path)
     assert calls == ["pinyin", "translator"]
-    monkeypatch.setattr(live_weights, "packing", pytest)  # other code packs them
+    monkeypatch.setattr(live_weights, "PACKING", Path(__file__))  # other code packs them
     live_weights.live_weights(tmp_path)
     assert calls == ["pinyin", "translator"] * 2
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from llmbook.book import glossary, literals, lock, outline, parity
 from llmbook.book.expected import expected_claims
-from llmbook.book.markup import FENCES, Role, directive, items, parser, roles
+from llmbook.book.markup import FENCES, Role, directive, items, parsed, roles
 from llmbook.book.numbering import targets
 from llmbook.book.quiz import quiz_findings
 from llmbook.book.source import Cell, Finding, Source
@@ -65,7 +65,7 @@ def _pictures_without_words(source: Source) -> list[Finding]:
         Finding(cell.path, cell.line + (token.map or [0])[0], f"the figure {found.argument} has no alternative text")
         for cell in source.cells
         if cell.kind == "markdown"
-        for token in parser().parse(cell.source)
+        for token in parsed(cell.source)
         if token.type in FENCES and (found := directive(token)) is not None
         if found.name in ("figure", "image") and not found.options.get("alt", "").strip()
     ]

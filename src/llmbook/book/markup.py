@@ -9,7 +9,7 @@ Book: §0
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -71,6 +71,12 @@ def parser() -> MarkdownIt:
     return markdown.use(dollarmath_plugin, allow_labels=True, allow_digits=False, double_inline=False)
 
 
+@lru_cache(maxsize=8192)
+def parsed(text: str) -> tuple[Token, ...]:
+    """A text's tokens, which nobody changes: parsed once for all that look at it."""
+    return tuple(parser().parse(text))
+
+
 def directive(token: Token) -> Directive | None:
     """The directive that a fence token opens, or None for plain code."""
     match = re.match(r"\{([\w:-]+)\}\s*(.*)", token.info.strip())
@@ -99,7 +105,7 @@ def claims_table(found: Directive) -> list[list[str]]:
 def items(text: str, first_line: int = 1) -> Iterator[Item]:
     """Yields what a cell holds, in order. `first_line` is the file's line of the cell's first line."""
     heading = ""
-    for token in parser().parse(text):
+    for token in parsed(text):
         line = first_line + (token.map[0] if token.map else 0)
         heading = token.tag if token.type == "heading_open" else "" if token.type == "heading_close" else heading
         if token.type == "myst_target":
@@ -180,7 +186,7 @@ def _inline_items(token: Token, line: int) -> Iterator[Item]:
 
 def roles(text: str, first_line: int = 1) -> Iterator[Role]:
     """Yields the roles of a cell's prose, in order; those of a table of claims as `{claim}`."""
-    for token in parser().parse(text):
+    for token in parsed(text):
         line = first_line + (token.map[0] if token.map else 0)
         found = directive(token) if token.type in FENCES else None
         if found is not None and found.name in (*PROSE_DIRECTIVES, "figure"):
@@ -199,7 +205,7 @@ def roles(text: str, first_line: int = 1) -> Iterator[Role]:
 
 def sentences(text: str, first_line: int = 1) -> Iterator[tuple[str, frozenset[str], int]]:
     """Yields the sentences of a cell's prose: (plain text without formulas, code and roles, the names of its roles, line)."""
-    for token in parser().parse(text):
+    for token in parsed(text):
         line = first_line + (token.map[0] if token.map else 0)
         found = directive(token) if token.type in FENCES else None
         if found is not None and found.name in (*PROSE_DIRECTIVES, "figure"):

@@ -9,7 +9,7 @@ Book: §0
 import re
 from dataclasses import dataclass
 
-from llmbook.book.markup import FENCES, directive, parser
+from llmbook.book.markup import FENCES, directive, parsed
 from llmbook.book.source import Finding, Source, SourceError
 
 FIGURE_WORD = {"zh": "图", "en": "Figure"}
@@ -63,7 +63,7 @@ def targets(source: Source, lang: str) -> dict[str, Target]:
             if figure:
                 count("figure", figure["name"], figure["caption"][lang], cell.line)
             continue
-        tokens = parser().parse(cell.source)
+        tokens = parsed(cell.source)
         for index, token in enumerate(tokens):
             line = cell.line + (token.map[0] if token.map else 0)
             if token.type == "myst_target":

@@ -8,6 +8,7 @@ Book: §0
 
 import json
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 from markdown_it.token import Token
 
 from llmbook import paths
-from llmbook.book.markup import parser
+from llmbook.book.markup import parsed
 from llmbook.book.source import Cell, Finding, Source
 
 
@@ -114,7 +115,7 @@ def _edition_findings(source: Source, lang: str) -> list[Finding]:
 
 
 def _headings(cell: Cell) -> list[tuple[int, str | None, str, str | None, tuple[Path, int]]]:
-    tokens = parser().parse(cell.source)
+    tokens = parsed(cell.source)
     found = []
     for index, token in enumerate(tokens):
         if token.type != "heading_open" or token.tag not in ("h1", "h2", "h3"):
@@ -126,7 +127,7 @@ def _headings(cell: Cell) -> list[tuple[int, str | None, str, str | None, tuple[
     return found
 
 
-def _quote(tokens: list[Token]) -> str | None:
+def _quote(tokens: Sequence[Token]) -> str | None:
     if not tokens or tokens[0].type != "blockquote_open":
         return None
     return tokens[2].content

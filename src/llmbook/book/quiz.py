@@ -14,7 +14,7 @@ Book: §0
 
 from dataclasses import dataclass
 
-from llmbook.book.markup import FENCES, Directive, directive, parser
+from llmbook.book.markup import FENCES, Directive, directive, parsed
 from llmbook.book.source import Finding, Source
 
 FEWEST = 3
@@ -40,7 +40,7 @@ def quiz(found: Directive) -> Quiz:
         raise ValueError("a quiz needs its question behind {quiz}, and below it :label: quiz-name")
     lines = found.body.splitlines()
     options = []
-    for token in parser().parse(found.body):
+    for token in parsed(found.body):
         if token.type != "list_item_open" or token.level != 1 or token.map is None:
             continue
         start, end = token.map
@@ -64,7 +64,7 @@ def quizzes(source: Source, lang: str) -> dict[str, Quiz]:
         found
         for cell in source.edition(lang)
         if cell.kind == "markdown"
-        for token in parser().parse(cell.source)
+        for token in parsed(cell.source)
         if token.type in FENCES and (found := directive(token)) is not None and found.name == "quiz"
     ]
     return {found.options["label"]: quiz(found) for found in fences}
@@ -76,7 +76,7 @@ def quiz_findings(source: Source) -> list[Finding]:
     for cell in source.cells:
         if cell.kind != "markdown":
             continue
-        for token in parser().parse(cell.source):
+        for token in parsed(cell.source):
             found = directive(token) if token.type in FENCES else None
             if found is None or found.name != "quiz":
                 continue

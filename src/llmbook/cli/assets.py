@@ -15,7 +15,8 @@ assets_app = typer.Typer(
 @assets_app.command("list")
 def list_assets() -> None:
     """Show what there is: licence, size, and whether it is here."""
-    from llmbook.data import assets, fetch
+    from llmbook import assets
+    from llmbook.data import fetch
 
     for entry in assets.manifest():
         typer.echo(f"vendored   {entry['bytes'] / 1e6:6.1f} MB  {entry['licence']:14} {entry['path']}: {entry['what']}")
@@ -41,7 +42,8 @@ def fetch_assets(
 @assets_app.command("verify")
 def verify_assets() -> None:
     """Compare the bytes of all vendored and fetched files with the manifest."""
-    from llmbook.data import assets, fetch
+    from llmbook import assets
+    from llmbook.data import fetch
 
     for entry in assets.manifest():
         assets.vendored(entry["path"])

@@ -1,6 +1,6 @@
 """From files to sentences to batches."""
 
-from llmbook.data.assets import manifest, vendored
+from llmbook.assets import manifest, vendored
 from llmbook.data.batch import IGNORED, Batch, batch_of, padded
 from llmbook.data.corpora import load_corpus
 from llmbook.data.fetch import fetched

@@ -6,7 +6,7 @@ Book: §1.2.1
 import datasets
 
 from llmbook import paths
-from llmbook.data.assets import vendored
+from llmbook.assets import vendored
 
 FILES = {
     "hsk": ["hsk/sentences.jsonl.gz"],

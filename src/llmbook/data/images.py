@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from llmbook.data.assets import vendored
+from llmbook.assets import vendored
 from llmbook.data.corpora import read_table
 
 SHEET, LABELS = "emoji/sheet.png", "emoji/labels.jsonl.gz"

@@ -14,7 +14,7 @@ from typing import Any
 
 from markdown_it.token import Token
 
-from llmbook.book.markup import CLAIM_ID, FENCES, PROSE_DIRECTIVES, Directive, claims_table, directive, parser
+from llmbook.book.markup import CLAIM_ID, FENCES, PROSE_DIRECTIVES, Directive, claims_table, directive, parsed, parser
 from llmbook.book.numbering import FIGURE_WORD, Target, heading_text
 from llmbook.book.quiz import quiz
 from llmbook.results import Form, Result, written
@@ -154,7 +154,7 @@ def rewrite(text: str, role: Callable[[str, str], str | None], block: Callable[[
     """Rewrites a cell's blocks by `block(token, raw)` and, where that gives None, its roles by `role(name, content)`; None keeps."""
     lines = text.splitlines()
     out, done = [], 0
-    tokens = parser().parse(text)
+    tokens = parsed(text)
     for token in (t for t in tokens if t.level == 0 and t.nesting >= 0 and t.map):
         start, end = token.map or (0, 0)
         out += lines[done:start]
@@ -253,7 +253,7 @@ def _citation(key: str, context: Context, *, textual: bool) -> str:
 
 
 def _number_headings(text: str, original: str, context: Context) -> str:
-    tokens = parser().parse(original)
+    tokens = parsed(original)
     for before, token in pairwise(tokens):
         if before.type == "myst_target" and token.type == "heading_open":
             target = _find(before.content, context)

@@ -14,14 +14,14 @@ import nbformat
 from nbformat import NotebookNode
 
 from llmbook import paths
+from llmbook.assets import vendored
 from llmbook.atomic import write_text
 from llmbook.book.diagrams import diagram
 from llmbook.book.expected import claims_of, expected_outputs
 from llmbook.book.lock import sha
-from llmbook.book.markup import FENCES, directive, parser
+from llmbook.book.markup import FENCES, directive, parsed
 from llmbook.book.numbering import FIGURE_WORD
 from llmbook.book.source import LANGUAGES, Cell, Finding, Source, SourceError
-from llmbook.data import vendored
 from llmbook.drawing import FONT, SVG, with_font, with_words
 from llmbook.edition.assignment import exercise_notebook
 from llmbook.edition.book import Book
@@ -159,7 +159,7 @@ def _markdown(cell: Cell, text: str) -> NotebookNode:
 
 def _drawings(cell: Cell, lang: str) -> list[str]:
     """The diagrams as link definitions: the notebook holds them itself, and no viewer has to trust it (attachments need that)."""
-    found = [directive(token) for token in parser().parse(cell.source) if token.type in FENCES]
+    found = [directive(token) for token in parsed(cell.source) if token.type in FENCES]
     names = [fence.argument for fence in found if fence is not None and fence.name == "figure"]
     encoded = {name: base64.b64encode(diagram(name, lang).encode()).decode() for name in names}
     return [f"[{name}]: data:image/svg+xml;base64,{data}" for name, data in encoded.items()]

@@ -6,9 +6,9 @@ Book: §0
 from statistics import mean
 from typing import Any
 
+from llmbook.assets import vendored
 from llmbook.book.expected import claims_of, expected_claims, label
 from llmbook.book.source import Source
-from llmbook.data import vendored
 from llmbook.drawing import FONT, SVG
 from llmbook.drawing import label_complaints as complaints_of_labels
 from llmbook.execution.kept import Execution

@@ -16,9 +16,9 @@ from pathlib import Path
 from statistics import mean
 
 from llmbook import closure, paths
+from llmbook.assets import manifest
 from llmbook.atomic import write_text
 from llmbook.book.source import Source
-from llmbook.data.assets import manifest
 
 
 @dataclass(frozen=True)

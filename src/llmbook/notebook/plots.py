@@ -16,7 +16,7 @@ from matplotlib.image import AxesImage
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike
 
-from llmbook.data import vendored
+from llmbook.assets import vendored
 from llmbook.drawing import FONT, with_font
 
 # Okabe and Ito's colours, ordered so that neighbours differ in lightness too.

@@ -29,7 +29,7 @@ CLIP_FACTOR = 1e-3
 def probe(run: Run) -> dict[str, Any]:
     """Losses, gradient and update norms by kind of parameter, schedule, and the run's own evaluation, of each variant."""
     torch.set_num_threads(THREADS)
-    seed = run.module.SEEDS[0]
+    seed = run.seeds[0]
     found: dict[str, Any] = {}
     for name, config in run.configs.items():
         if run.is_measured:

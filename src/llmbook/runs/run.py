@@ -7,6 +7,7 @@ their place. One that makes weights has `export(model, config, folder)` too.
 Book: §1.2.1
 """
 
+import ast
 import dataclasses
 import hashlib
 import importlib.util
@@ -15,13 +16,13 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from llmbook import closure, paths
-from llmbook.data import manifest
+from llmbook.assets import manifest
 from llmbook.receipts import read_receipts, write_receipts
 
 THREADS = 1  # the same numbers however many cores there are, and other work does not slow a run tenfold
@@ -29,11 +30,16 @@ THREADS = 1  # the same numbers however many cores there are, and other work doe
 
 @dataclass(frozen=True)
 class Run:
-    """A run's module and where its receipts, its probe, its weights and its unfinished work lie."""
+    """What a run's file declares, and where its receipts, its probe, its weights and its unfinished work lie.
+
+    Only `module` executes the file, when it's first asked for; what is said of a run's state needs none of its code.
+    """
 
     name: str
-    module: ModuleType
     path: Path
+    declares: frozenset[str]
+    seeds: tuple[int, ...]
+    data: tuple[str, ...]
     receipts: Path
     weights: Path
     work: Path
@@ -43,13 +49,27 @@ class Run:
     def probe_file(self) -> Path:
         return self.receipts.with_suffix(".probe.json")
 
+    @cached_property
+    def module(self) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"llmbook_run_{self.name}", self.path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses look their module up
+        spec.loader.exec_module(module)
+        return module
+
     @property
     def configs(self) -> dict[str, Any]:
         return self.module.CONFIGS
 
     @property
     def is_measured(self) -> bool:
-        return hasattr(self.module, "measure")
+        return "measure" in self.declares
+
+    @property
+    def makes_weights(self) -> bool:
+        return "export" in self.declares
 
 
 def run_files() -> list[Path]:
@@ -61,29 +81,49 @@ def load_run(path: Path, *, receipts: Path | None = None, work: Path | None = No
     """The run of a source file; receipts, and unfinished work with its lock, lie elsewhere if asked for, as in tests.
 
     Raises:
-        ValueError: there is no such file, or it lacks one of the names that a run has.
+        ValueError: there is no such file, it lacks one of the names that a run has, or computes SEEDS or DATA instead of writing them down.
     """
     if not path.is_file():
         known = ", ".join(file.stem for file in run_files()) or "none"
         raise ValueError(f"there is no recorded run {path.stem!r}; there are {known}")
-    spec = importlib.util.spec_from_file_location(f"llmbook_run_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    wanted = ["CONFIGS", "SEEDS", "DATA"] + ([] if hasattr(module, "measure") else ["train", "evaluate"])
-    if missing := [name for name in wanted if not hasattr(module, name)]:
+    declared = _declarations(path)
+    wanted = ["CONFIGS", "SEEDS", "DATA"] + ([] if "measure" in declared else ["train", "evaluate"])
+    if missing := [name for name in wanted if name not in declared]:
         raise ValueError(f"{path.name} is no recorded run: it has no {', '.join(missing)}")
     return Run(
         name=path.stem,
-        module=module,
         path=path,
+        declares=frozenset(declared),
+        seeds=_literal(path, "SEEDS", declared),
+        data=_literal(path, "DATA", declared),
         receipts=receipts or paths.runs_dir() / f"{path.stem}.jsonl",
         weights=paths.data_dir() / "weights" / path.stem,
         work=work or paths.build_dir() / "runs" / path.stem,
         lock=work.with_suffix(".lock") if work else Path(tempfile.gettempdir(), "llmbook-run.lock"),
     )
+
+
+def _declarations(path: Path) -> dict[str, ast.expr | None]:
+    """The names at a file's top level, with the expression that is assigned to each; functions and classes have none."""
+    found: dict[str, ast.expr | None] = {}
+    for node in ast.parse(path.read_text(encoding="utf-8"), filename=str(path)).body:
+        if isinstance(node, ast.Assign):
+            found |= {target.id: node.value for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = None
+    return found
+
+
+def _literal(path: Path, name: str, declared: dict[str, ast.expr | None]) -> tuple[Any, ...]:
+    try:
+        value = ast.literal_eval(declared[name] or "")
+    except (ValueError, SyntaxError):
+        value = None
+    if not isinstance(value, tuple):
+        raise ValueError(
+            f"{path.name}: {name} has to be written down as a tuple of literals, so that it can be read without running it"
+        )
+    return value
 
 
 def fingerprint(run: Run) -> str:
@@ -100,17 +140,17 @@ def data_hashes(run: Run) -> dict[str, str]:
         ValueError: the manifest lacks one.
     """
     known = {entry["path"]: entry["sha256"] for entry in manifest()}
-    if unknown := [name for name in run.module.DATA if name not in known]:
+    if unknown := [name for name in run.data if name not in known]:
         raise ValueError(f"the run {run.name} reads {', '.join(unknown)}, which data/MANIFEST.toml does not have")
-    return {name: known[name] for name in run.module.DATA}
+    return {name: known[name] for name in run.data}
 
 
 def state(run: Run) -> str:
     """ "missing" seeds, "stale" (something that it depends on has changed since), or "fresh"."""
     receipts = read_receipts(run.receipts)
-    missing = len(set(run.module.SEEDS) - {receipt.seed for receipt in receipts})
+    missing = len(set(run.seeds) - {receipt.seed for receipt in receipts})
     if missing:
-        return f"{missing} of {len(run.module.SEEDS)} seeds missing"
+        return f"{missing} of {len(run.seeds)} seeds missing"
     return "fresh" if {receipt.fingerprint for receipt in receipts} == {fingerprint(run)} else "stale"
 
 

@@ -56,7 +56,7 @@ def require_device(device: str) -> None:
 def missing_seeds(run: Run) -> list[int]:
     """The seeds that have no receipt."""
     made = {receipt.seed for receipt in read_receipts(run.receipts)}
-    return [seed for seed in run.module.SEEDS if seed not in made]
+    return [seed for seed in run.seeds if seed not in made]
 
 
 def run_missing_seed(run: Run, seed: int, order: Order) -> None:
@@ -153,7 +153,7 @@ def run_seed(run: Run, seed: int, order: Order) -> Receipt:
         device=order.device,
         load=round(load, 2),
         data=data_hashes(run),
-        weights=weights_hashes(run.weights) if hasattr(run.module, "export") else {},
+        weights=weights_hashes(run.weights) if run.makes_weights else {},
         seconds=round(sum(result["seconds"] for result in done.values()), 1),
         peak_mb=round(
             resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**10 if sys.platform != "darwin" else 2**20)
@@ -179,7 +179,7 @@ def finished_variant(run: Run, seed: int, name: str, folder: Path, order: Order)
             raise ValueError(f"{run.path.name}: train has to call fit once; it called it {len(histories)} times")
         start = time.perf_counter()
         model.to("cpu")
-        if hasattr(run.module, "export"):
+        if run.makes_weights:
             run.module.export(model, config, run.weights)
             with filelock.FileLock(f"{run.lock}-manifest"):
                 enter_weights(run)

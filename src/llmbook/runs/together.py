@@ -29,7 +29,7 @@ def run_together(
     Raises:
         Exception: what the first seed that failed raised; the others are made all the same.
     """
-    makers = [run for run in runs if hasattr(run.module, "export")]
+    makers = [run for run in runs if run.makes_weights]
     for wave in (makers, [run for run in runs if run not in makers]):
         _run_wave([(run, seed) for run in wave for seed in missing_seeds(run)], order, jobs, on_step)
 

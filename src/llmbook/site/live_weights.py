@@ -4,14 +4,13 @@ Book: §0
 """
 
 import hashlib
-import inspect
 import json
 from pathlib import Path
 
 from llmbook import paths
 from llmbook.atomic import write_text
-from llmbook.site import packing
 
+PACKING = Path(__file__).with_name("packing.py")
 NAMES = ("pinyin", "translator")
 
 
@@ -29,7 +28,7 @@ def live_weights(folder: Path) -> list[Path]:
 
 def key(name: str) -> str:
     """A hash of the stored files and the packing code."""
-    digest = hashlib.sha256(inspect.getsource(packing).encode())
+    digest = hashlib.sha256(PACKING.read_bytes())
     for path in sorted((paths.data_dir() / "weights" / name).iterdir()):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
@@ -38,6 +37,7 @@ def key(name: str) -> str:
 def packed(name: str) -> str:
     """The script of one model with what its figure needs of the tokenizers."""
     from llmbook.generation import load_transcriber, load_translator  # brings torch, which an unchanged site needs not
+    from llmbook.site import packing
 
     if name == "pinyin":
         transcriber = load_transcriber()

@@ -15,7 +15,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from llmbook.book.markup import parser
+from llmbook.book.markup import parsed, parser
 from llmbook.results import CLAIM_TYPE
 
 SECTION = re.compile(r"section-\d+-\d+")
@@ -149,9 +149,7 @@ def pieces(source: str, *, raised: bool) -> list[Piece]:
 def point_labels(notebook: NotebookNode) -> frozenset[str]:
     """The labels of the chapter's prose cells."""
     prose = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    return frozenset(
-        token.content for source in prose for token in parser().parse(source) if token.type == "myst_target"
-    )
+    return frozenset(token.content for source in prose for token in parsed(source) if token.type == "myst_target")
 
 
 def claim_anchor(claim_id: str) -> str:
