@@ -1,13 +1,14 @@
 """A book of one small chapter in a folder of its own, for the tests of what reads, splits, executes and publishes a book."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from llmbook import paths
 from llmbook.book import bibliography, glossary, lock, outline
-from llmbook.book.source import read
+from llmbook.book.source import find_chapter, read
 
 OUTLINE = {
     "title": {"zh": "书", "en": "Book"},
@@ -189,3 +190,24 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         lock.approve(read(chapters / name), ["all"])
     yield chapter
     forget()
+
+
+def more_chapters(chapter: Path, last: int) -> None:
+    """The small book with its chapter as chapters 1 to `last`."""
+    text = chapter.read_text(encoding="utf-8")
+    known = outline.load_outline()
+    part = known["parts"][0]
+    for number in range(2, last + 1):
+        renumbered = re.sub(r"(chapter|section|point)-1\b", rf"\1-{number}", text).replace("1.1.1", f"{number}.1.1")
+        renumbered = renumbered.replace("eq-score", f"eq-score-{number}")
+        (chapter.parent / f"{number:02d}-small.md").write_text(renumbered, encoding="utf-8")
+        section = {"id": f"{number}.1", "zh": "第一节", "en": "First section"}
+        section["points"] = [{"id": f"{number}.1.1", "zh": "为什么要除？", "en": "Why divide?"}]
+        part["chapters"].append(
+            {"number": number, **{lang: part["chapters"][0][lang] for lang in ("zh", "en")}, "sections": [section]}
+        )
+        claims = (chapter.parent / "expected/01.claims.json").read_text(encoding="utf-8")
+        (chapter.parent / f"expected/{number:02d}.claims.json").write_text(
+            claims.replace("1.1.1", f"{number}.1.1"), encoding="utf-8"
+        )
+        lock.approve(read(find_chapter(str(number))), ["all"])

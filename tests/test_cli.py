@@ -1,11 +1,13 @@
 """The command line: one clear message and exit code 1 for a caller's mistake."""
 
+import os
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.sign import NotebookNotary
+from small_book import more_chapters
 
 from llmbook import cli, paths
 
@@ -20,6 +22,28 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
 def test_split_writes_the_notebooks_and_names_them(book: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     assert run(monkeypatch, "split") == 0
     assert "build/notebooks/zh/01-small.ipynb" in capsys.readouterr().out
+
+
+def test_chapters_are_executed_side_by_side(book: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    """Each of two chapters waits until the other has begun."""
+    more_chapters(book, 2)
+    waits = """from pathlib import Path
+import time
+Path("begun-{me}").touch()
+until = time.monotonic() + 60
+while not Path("begun-{other}").exists():
+    assert time.monotonic() < until
+    time.sleep(0.05)
+"""
+    for me, other in ((1, 2), (2, 1)):
+        chapter = book.with_name(f"0{me}-small.md")
+        text = chapter.read_text(encoding="utf-8")
+        chapter.write_text(text.replace("import math\n", "import math\n" + waits.format(me=me, other=other)), "utf-8")
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert run(monkeypatch, "execute") == 0
+    assert capsys.readouterr().out.count("executed in") == 2
+    assert run(monkeypatch, "execute") == 0
+    assert capsys.readouterr().out.count("unchanged") == 2
 
 
 def test_check_lists_findings_and_fails(book: Path, monkeypatch: pytest.MonkeyPatch, capsys):

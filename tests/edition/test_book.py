@@ -5,38 +5,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from small_book import more_chapters
 
 from llmbook import paths
-from llmbook.book import lock, outline
-from llmbook.book.source import find_chapter, read
 from llmbook.edition.book import Book
 from llmbook.edition.split import split
 from llmbook.site import publish
 
 
-def eight_chapters(chapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The small book with its chapter eight times, under other numbers."""
-    text = chapter.read_text(encoding="utf-8")
-    known = outline.load_outline()
-    part = known["parts"][0]
-    for number in range(2, 9):
-        renumbered = re.sub(r"(chapter|section|point)-1\b", rf"\1-{number}", text).replace("1.1.1", f"{number}.1.1")
-        renumbered = renumbered.replace("eq-score", f"eq-score-{number}")
-        (chapter.parent / f"{number:02d}-small.md").write_text(renumbered, encoding="utf-8")
-        section = {"id": f"{number}.1", "zh": "第一节", "en": "First section"}
-        section["points"] = [{"id": f"{number}.1.1", "zh": "为什么要除？", "en": "Why divide?"}]
-        part["chapters"].append(
-            {"number": number, **{lang: part["chapters"][0][lang] for lang in ("zh", "en")}, "sections": [section]}
-        )
-        claims = (chapter.parent / "expected/01.claims.json").read_text(encoding="utf-8")
-        (chapter.parent / f"expected/{number:02d}.claims.json").write_text(
-            claims.replace("1.1.1", f"{number}.1.1"), encoding="utf-8"
-        )
-        lock.approve(read(find_chapter(str(number))), ["all"])
-
-
 def test_a_command_reads_each_source_once(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    eight_chapters(book, monkeypatch)
+    more_chapters(book, 8)
     reads: Counter[str] = Counter()
     usual = Path.read_text
 

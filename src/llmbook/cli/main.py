@@ -5,6 +5,7 @@ Commands import what they need when they are called, so that `llmbook --help` is
 Book: §0
 """
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -78,8 +79,7 @@ def lock_command(
 @app.command()
 def execute(chapters: Names = None, force: bool = False) -> None:
     """Execute chapters (all, or those named) unless their kept execution is still true."""
-    for source in _sources(_book(), chapters):
-        _executed(source, force=force)
+    _executed(_sources(_book(), chapters), force=force)
 
 
 @app.command("expected")
@@ -87,8 +87,9 @@ def expected_command(chapters: Names = None) -> None:
     """Renew chapters/expected from an execution and show what changed."""
     from llmbook.book import expected
 
-    for source in _sources(_book(), chapters):
-        for line in expected.store_expected(source, _executed(source).outputs) or ["nothing changed"]:
+    sources = _sources(_book(), chapters)
+    for source, done in zip(sources, _executed(sources), strict=True):
+        for line in expected.store_expected(source, done.outputs) or ["nothing changed"]:
             typer.echo(f"{source.slug}: {line}")
 
 
@@ -112,12 +113,8 @@ def book(strict: Strict = False) -> None:
 
     whole = _book()
     split_all(whole)
-    kept = []
-    complaints: list[str] = []
-    for source in whole.chapters:
-        done = _executed(source)
-        kept.append((source, done))
-        complaints += holding.complaints(source, done)
+    kept = list(zip(whole.chapters, _executed(whole.chapters), strict=True))
+    complaints = [complaint for source, done in kept for complaint in holding.complaints(source, done)]
     publish.publish_notebooks(whole, kept)
     publish.publish_site(whole, kept)
     for complaint in complaints:
@@ -211,7 +208,17 @@ def _sources(book: "Book", names: list[str] | None) -> "list[Source]":
     return [book.chapter(name) for name in names] if names else book.chapters
 
 
-def _executed(source: "Source", *, force: bool = False) -> "Execution":
+def _executed(sources: "list[Source]", *, force: bool = False) -> "list[Execution]":
+    """The executions of chapters: those that are kept and still true, the others made now, as many at a time as there are cores."""
+    from concurrent.futures import ThreadPoolExecutor
+    from itertools import repeat
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(_execution, sources, range(len(sources)), repeat(force)))
+
+
+def _execution(source: "Source", place: int, force: bool) -> "Execution":
+    """The execution of a chapter, whose progress bar stands in line `place`."""
     from tqdm import tqdm
 
     from llmbook.execution.executing import run_chapter, stored_execution
@@ -223,7 +230,7 @@ def _executed(source: "Source", *, force: bool = False) -> "Execution":
             f"{source.slug}: unchanged, its execution is kept ({kept.total_seconds:.0f} s, {kept.peak_mb:.0f} MB)"
         )
         return kept
-    with tqdm(total=len(source.code()), desc=source.slug, unit="cell") as bar:
+    with tqdm(total=len(source.code()), desc=source.slug, unit="cell", position=place) as bar:
 
         def on_cell(name: str) -> None:
             bar.set_postfix_str(name[:50])
