@@ -4,23 +4,29 @@ Book: §0
 """
 
 from collections.abc import Collection, Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor
 
 
+def require_at_least(least: int, **numbers: int) -> None:
+    """Each is an integer from there on; True is none."""
+    for name, number in numbers.items():
+        if not isinstance(number, Integral) or isinstance(number, bool) or number < least:
+            raise ValueError(f"{name} is {number!r}; expected at least {least}, an integer")
+
+
 def require_positive(**sizes: int) -> None:
-    """Each is at least 1."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} is {size}; expected at least 1")
+    """Each is an integer, at least 1."""
+    require_at_least(1, **sizes)
 
 
 def require_even(**sizes: int) -> None:
     """Each is even and at least 2."""
     for name, size in sizes.items():
-        if size < 2 or size % 2:
-            raise ValueError(f"{name} is {size}; expected an even number, at least 2")
+        if not isinstance(size, Integral) or size < 2 or size % 2:
+            raise ValueError(f"{name} is {size!r}; expected an even number, at least 2")
 
 
 def require_divides(**pair: int) -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from llmbook.atomic import write_text
 from llmbook.tokenizers.base import require_ids
 
 SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
@@ -81,7 +82,7 @@ class Characters:
     def save(self, path: Path | str) -> None:
         """Writes the vocabulary to a JSON file."""
         content = {"type": "Characters", "symbols": self.symbols}
-        Path(path).write_text(json.dumps(content, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+        write_text(Path(path), json.dumps(content, ensure_ascii=False, indent=0) + "\n")
 
     @classmethod
     def load(cls, path: Path | str) -> "Characters":
