@@ -14,7 +14,7 @@ from torch import nn
 
 from llmbook.tokenizers import Characters
 from llmbook.training import checkpoint as module
-from llmbook.training import load_checkpoint, save_checkpoint
+from llmbook.training import load_checkpoint, save_checkpoint, tensor_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ def test_only_what_is_given_is_written_and_a_tied_weight_once(tmp_path):
     assert {path.name for path in made.iterdir()} == {"model.safetensors", "config.json", "state.json"}
     saved = load_checkpoint(tmp_path)
     assert (saved.optimizer, saved.tokenizer, saved.config, saved.extra) == (None, None, {}, {})
-    with module.safe_open(made / "model.safetensors", framework="pt") as file:
+    with tensor_file.safe_open(made / "model.safetensors", framework="pt") as file:
         names = set(file.keys())
     assert len(names & {"embedding.weight", "head.weight"}) == 1
 
@@ -158,7 +158,7 @@ def test_a_save_that_fails_leaves_nothing(tmp_path, monkeypatch, where, same_ste
 
     save(1)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    owners = {"replace": os, "save": Characters, "write_text": Path}
+    owners = {"save_file": tensor_file, "replace": os, "save": Characters, "write_text": Path}
     with monkeypatch.context() as patch:
         patch.setattr(owners.get(where, module), where, full)
         with pytest.raises(FullError):
@@ -184,7 +184,7 @@ class Crash(BaseException):
 def operations():
     """Every call by which saving touches the disk, as (owner, name)."""
     return [
-        (module, "save_file"),
+        (tensor_file, "save_file"),
         (os, "replace"),
         (os, "fsync"),
         (os, "open"),
@@ -372,7 +372,7 @@ def test_a_newer_version_and_foreign_tensors_are_named(tmp_path):
     model, optimizer = trained()
     made = save_checkpoint(tmp_path, model=model, config=None, step=3, optimizer=optimizer)
     state = json.loads((made / "state.json").read_text())
-    module.save_file({"a": torch.ones(1)}, made / "optimizer.safetensors")
+    tensor_file.save_file({"a": torch.ones(1)}, made / "optimizer.safetensors")
     with pytest.raises(ValueError, match=r"is damaged: .*no 'rest'"):
         load_checkpoint(tmp_path)
     for version in (2, "new", None, 0):

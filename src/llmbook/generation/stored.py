@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 
 from llmbook.atomic import write_text
 from llmbook.models import Transformer, TransformerConfig
-from llmbook.training.checkpoint import read_tensors, write_tensors
+from llmbook.training.tensor_file import read_tensors, write_tensors
 
 FILES = ("model.safetensors", "config.json")
 

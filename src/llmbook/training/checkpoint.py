@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from llmbook.atomic import replacing, write_text
 from llmbook.checks import require_at_least
 from llmbook.tokenizers import Tokenizer
+from llmbook.training.tensor_file import read_tensors, write_tensors
 
 LATEST, STATE = "LATEST", "state.json"
 NAME = re.compile(r"step-\d{6,}b*")  # of a checkpoint's folder: the step, and b where that name was taken
@@ -77,7 +77,7 @@ def save_checkpoint(
     """
     folder = Path(folder)
     before = folder_in_force(folder)
-    require_savable(model, step, tokenizer)
+    require_savable(model, config, step, tokenizer)
     tensors, rest = ({}, {}) if optimizer is None else flattened(optimizer.state_dict())
     rest_text = json_text("optimizer.safetensors", rest)
     config_text = json_text("config.json", table("config", config), indent=1)
@@ -212,29 +212,6 @@ def restore_generators(states: Mapping[str, Tensor]) -> None:
             torch.get_device_module(device).set_rng_state(state)
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Writes tensors to a safetensors file, one that has several names (a tied embedding) once, its other names as metadata."""
-    first_name: dict[tuple, str] = {}
-    shared = {}
-    for name, tensor in tensors.items():
-        place = (tensor.device, tensor.data_ptr(), tensor.shape, tensor.stride()) if tensor.numel() else name
-        if first_name.setdefault(place, name) != name:
-            shared[name] = first_name[place]
-    unique = {name: tensor.contiguous() for name, tensor in tensors.items() if name not in shared}
-    with replacing(path) as new:
-        save_file(unique, new, metadata={**metadata, "shared": json.dumps(shared)})
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """What `write_tensors` wrote: all tensors under all their names, and the metadata."""
-    with safe_open(path, framework="pt") as file:
-        metadata = dict(file.metadata() or {})
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    for name, first in json.loads(metadata.pop("shared", "{}")).items():
-        tensors[name] = tensors[first]
-    return tensors, metadata
-
-
 def flattened(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """An optimizer's state dict as tensors "parameter.name", and the rest as JSON."""
     named = {f"{index}.{name}": value for index, values in state["state"].items() for name, value in values.items()}
@@ -289,9 +266,10 @@ def read_table(path: Path) -> dict[str, Any]:
     return content
 
 
-def require_savable(model: nn.Module, step: int, tokenizer: Tokenizer | None) -> None:
-    """Raises ValueError unless the model has values, the step is a number of updates, and a tokenizer one."""
+def require_savable(model: nn.Module, config: Any, step: int, tokenizer: Tokenizer | None) -> None:
+    """Raises ValueError unless the model has values, JSON can hold the config, step counts updates, and the tokenizer is one."""
     require_at_least(0, step=step)
+    json_text("config.json", table("config", config))
     if tokenizer is not None and not isinstance(tokenizer, Tokenizer):
         raise ValueError(f"tokenizer is a {type(tokenizer).__name__}; expected a Tokenizer")
     for name, tensor in model.state_dict().items():
