@@ -3,17 +3,23 @@
 Book: §0
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Tensor
 
 
+def is_integer(value: Any) -> bool:
+    """Whether it is one, Python's or NumPy's; True and 1.0 are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def require_at_least(least: int, **numbers: int) -> None:
-    """Each is an integer from there on; True is none."""
+    """Each is an integer from there on."""
     for name, number in numbers.items():
-        if not isinstance(number, Integral) or isinstance(number, bool) or number < least:
+        if not is_integer(number) or number < least:
             raise ValueError(f"{name} is {number!r}; expected at least {least}, an integer")
 
 
@@ -48,6 +54,18 @@ def require_share(**shares: float) -> None:
     for name, share in shares.items():
         if not 0 <= share < 1:
             raise ValueError(f"{name} is {share}; expected 0 <= {name} < 1")
+
+
+def require_iterable(name: str, values: Iterable[Any]) -> None:
+    """It can be gone through in an order, and is not one string."""
+    if isinstance(values, str | bytes | bytearray | Mapping | Set) or not hasattr(values, "__iter__"):
+        raise ValueError(f"{name} is a {type(values).__name__}; expected a list")
+
+
+def require_list(name: str, values: Iterable[Any]) -> list[Any]:
+    """The values as a list, of an iterator too; `require_iterable` of them."""
+    require_iterable(name, values)
+    return list(values)
 
 
 def require_one_of(name: str, given: str, known: Collection[str]) -> None:
