@@ -58,7 +58,9 @@ def require_share(**shares: float) -> None:
 
 def require_iterable(name: str, values: Iterable[Any]) -> None:
     """It can be gone through in an order, and is not one string."""
-    if isinstance(values, str | bytes | bytearray | Mapping | Set) or not hasattr(values, "__iter__"):
+    if type(values) in (list, tuple):
+        return
+    if isinstance(values, (str, bytes, bytearray, Mapping, Set)) or not hasattr(values, "__iter__"):
         raise ValueError(f"{name} is a {type(values).__name__}; expected a list")
 
 
