@@ -114,7 +114,7 @@ def test_an_iterator_is_as_good_as_a_list(name, kind):
 def test_one_string_and_what_is_no_list_are_named(name, wrong):
     function, *lists = CALLS[name]
     for number in range(len(lists)):
-        with pytest.raises(ValueError, match=rf"is a {type(wrong).__name__}; expected a list|list of texts; got the"):
+        with pytest.raises(ValueError, match=rf"is a {type(wrong).__name__}; expected a list"):
             function(*(wrong if number == index else values for index, values in enumerate(lists)))
 
 

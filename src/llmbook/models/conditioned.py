@@ -66,6 +66,10 @@ class Conditioned(nn.Module):
             ],
         )
 
+    def row_bytes(self, length: int) -> int:
+        """Bytes of a row while it grows to this length."""
+        return self.model.row_bytes(self.memory.shape[1], length)
+
     def make_cache(self, batch_size: int) -> KVCache:
         layers = [LayerCache() for _ in self.model.decoder]
         return KVCache(layers, batch_size, self.memory.device)

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from llmbook.checks import require_even, require_positive, require_share
+from llmbook.models.decoding_bytes import decoding_bytes
 from llmbook.models.initialization import initialize
 from llmbook.models.inputs import real_tokens, require_memory, require_padded_right
 from llmbook.nn import LSTM, KVCache, LayerNorm, LayerState, LSTMState, MultiHeadAttention
@@ -144,6 +145,17 @@ class Seq2Seq(nn.Module):
                 layer.state = tuple(state)
         return self.output(self.dropout(self.output_norm(x)))
 
+    def row_bytes(self, source_len: int) -> int:
+        """Bytes of a source of this length while the decoder writes, however much it writes."""
+        width = self.config.d_model
+        seen = 1 if self.attention is None else 3  # memory, keys, values
+        return decoding_bytes(
+            fixed=seen * source_len * width,
+            layer=2 * width,  # the state
+            num_layers=2,
+            output=self.output.weight,
+        )
+
     def conditioned(
         self, source_ids: Tensor, *, source_mask: Tensor | None = None
     ) -> "ConditionedSeq2Seq":
@@ -170,6 +182,10 @@ class ConditionedSeq2Seq(nn.Module):
     def repeated(self, n: int) -> "ConditionedSeq2Seq":
         """The same with each source n times in a row, for n rows of the target each."""
         return ConditionedSeq2Seq(self.model, self.encoded.repeated(n))
+
+    def row_bytes(self, length: int) -> int:
+        """Bytes of a row; they do not grow with its length."""
+        return self.model.row_bytes(self.encoded.memory.shape[1])
 
     def make_cache(self, batch_size: int) -> KVCache:
         """The states of the two layers that write."""
