@@ -102,6 +102,7 @@ def test_a_temperature_that_makes_infinity_of_logits_is_named():
         (torch.ones(2, 1), {}, "token_ids are torch.float32; expected integers"),
         (torch.ones(2, 1, dtype=torch.bool), {}, "token_ids are torch.bool; expected integers"),
         ([[1], [2]], {}, r"token_ids are a list; expected a tensor \[batch, tokens\]"),
+        (PROMPTS.to("meta"), {}, "token_ids are on the meta device, where no token has a value"),
         (PROMPTS, {"max_new_tokens": -1}, "max_new_tokens is -1; expected at least"),
         (PROMPTS, {"max_new_tokens": 2.0}, r"max_new_tokens is 2.0; expected at least .*, an integer"),
         (PROMPTS, {"max_new_tokens": True}, "max_new_tokens is True; expected at least"),

@@ -39,6 +39,8 @@ def require_prompt(token_ids: Tensor) -> None:
     """Raises ValueError unless there is at least one row, a token in each, and integers."""
     if not isinstance(token_ids, Tensor):
         raise ValueError(f"token_ids are a {type(token_ids).__name__}; expected a tensor [batch, tokens]")
+    if token_ids.is_meta:
+        raise ValueError("token_ids are on the meta device, where no token has a value; expected another device")
     if token_ids.ndim != 2 or 0 in token_ids.shape:
         raise ValueError(f"a prompt needs at least one token; got token_ids of shape {tuple(token_ids.shape)}")
     if token_ids.dtype not in (torch.int32, torch.int64):

@@ -3,7 +3,8 @@
 Book: §1.2.1
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ class Conditioned(nn.Module):
     """The decoder with its memory filled in, a row of the target for each row of the source.
 
     What depends on the sources alone, the cross-attention's keys and values, is computed once.
+    A copy or a pickle has a model of its own and the values of the memory; gradients end there.
 
     Args:
         model: the Transformer.
@@ -52,6 +54,17 @@ class Conditioned(nn.Module):
             cache=cache,
             contexts=self.contexts,
         )
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Conditioned":
+        """`to(…)` moves the memory too."""
+        self.memory = fn(self.memory)
+        self.source_mask = None if self.source_mask is None else fn(self.source_mask)
+        self.contexts = [KeyValue(*map(fn, context)) for context in self.contexts]
+        return super()._apply(fn, recurse)
+
+    def __getstate__(self) -> dict[str, Any]:
+        contexts = [KeyValue(*(part.detach() for part in context)) for context in self.contexts]
+        return {**vars(self), "memory": self.memory.detach(), "contexts": contexts}
 
     def repeated(self, n: int) -> "Conditioned":
         """The same with each source n times in a row, for n rows of the target each."""

@@ -3,7 +3,9 @@
 Book: §1.1.1
 """
 
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -35,7 +37,10 @@ class Seq2SeqConfig:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What the encoder leaves: an output a token, and the state after the last one."""
+    """What the encoder leaves: an output a token, and the state after the last one.
+
+    A copy or a pickle has its values; gradients end there.
+    """
 
     memory: Float[Tensor, "batch source d_model"]
     source_mask: Bool[Tensor, "batch source"]
@@ -43,14 +48,15 @@ class Encoded:
 
     def repeated(self, n: int) -> "Encoded":
         """Each source n times in a row."""
-        memory, mask = (
-            part.repeat_interleave(n, dim=0) for part in (self.memory, self.source_mask)
-        )
-        states = [
-            LSTMState(*(part.repeat_interleave(n, dim=0) for part in state))
-            for state in self.states
-        ]
-        return Encoded(memory, mask, (states[0], states[1]))
+        return self.changed(lambda part: part.repeat_interleave(n, dim=0))
+
+    def changed(self, f: Callable[[Tensor], Tensor]) -> "Encoded":
+        """The same with f applied to each tensor."""
+        first, second = (LSTMState(*map(f, state)) for state in self.states)
+        return Encoded(f(self.memory), f(self.source_mask), (first, second))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return dict(vars(self.changed(Tensor.detach)))
 
 
 class Seq2Seq(nn.Module):
@@ -178,6 +184,13 @@ class ConditionedSeq2Seq(nn.Module):
         cache: KVCache | None = None,
     ) -> Float[Tensor, "batch target vocab_size"]:
         return self.model.decode(token_ids, self.encoded, target_mask=token_mask, cache=cache)
+
+    def _apply(
+        self, fn: Callable[[Tensor], Tensor], recurse: bool = True
+    ) -> "ConditionedSeq2Seq":
+        """`to(…)` moves what was read too."""
+        self.encoded = self.encoded.changed(fn)
+        return super()._apply(fn, recurse)
 
     def repeated(self, n: int) -> "ConditionedSeq2Seq":
         """The same with each source n times in a row, for n rows of the target each."""
