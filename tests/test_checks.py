@@ -1,6 +1,7 @@
 """The checks that several modules make, and when the values of a tensor cannot be looked at."""
 
 import jaxtyping
+import numpy as np
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -9,7 +10,8 @@ from llmbook import checks
 
 
 def test_what_is_right_passes():
-    checks.require_positive(d_model=1, num_heads=7)
+    checks.require_positive(d_model=1, num_heads=np.int64(7))
+    checks.require_at_least(0, step=0)
     checks.require_share(dropout=0.0)
     checks.require_even(d_model=2)
     checks.require_divides(num_heads=3, d_model=6)
@@ -53,6 +55,11 @@ def test_where_a_tensor_has_no_values(monkeypatch):
     ("check", "arguments", "named", "message"),
     [
         (checks.require_positive, (), {"d_model": 3, "d_ff": 0}, "d_ff is 0; expected at least 1"),
+        (checks.require_positive, (), {"d_model": 2.0}, "d_model is 2.0; expected at least 1, an integer"),
+        (checks.require_positive, (), {"d_model": True}, "d_model is True; expected at least 1, an integer"),
+        (checks.require_positive, (), {"d_model": float("nan")}, "d_model is nan; expected at least 1, an integer"),
+        (checks.require_at_least, (0,), {"step": -1}, "step is -1; expected at least 0, an integer"),
+        (checks.require_even, (), {"d_model": 4.0}, r"d_model is 4\.0; expected an even number, at least 2"),
         (checks.require_even, (), {"d_model": 0}, "d_model is 0; expected an even number, at least 2"),
         (checks.require_even, (), {"d_model": 3}, "d_model is 3; expected an even number, at least 2"),
         (checks.require_divides, (), {"num_heads": 4, "d_model": 6}, "num_heads = 4 does not divide d_model = 6"),

@@ -1,25 +1,34 @@
-"""Writes a file whole or not at all.
+"""Writes a file whole or not at all. All writing of the package goes this way; `tests/test_atomic.py` lists what does not.
 
 Book: §0
 """
 
 import os
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """An empty file to write into, which takes the place of `path` at the end of the block; if the block fails, it is gone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.{token_hex(8)}")
+    try:
+        new.touch(exist_ok=False)
+        yield new
+        os.replace(new, path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def write_text(path: Path, text: str) -> bool:
     """Replaces `path` by `text` in one step; leaves it untouched (and returns False) where it already holds just that."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
+    content = text.encode()
+    if path.exists() and path.read_bytes() == content:
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replacing(path) as new:
+        new.write_bytes(content)
     return True

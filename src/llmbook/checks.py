@@ -3,24 +3,36 @@
 Book: §0
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Tensor
 
 
+def is_integer(value: Any) -> bool:
+    """Whether it is one, Python's or NumPy's; True and 1.0 are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def require_at_least(least: int, **numbers: int) -> None:
+    """Each is an integer from there on."""
+    for name, number in numbers.items():
+        if not is_integer(number) or number < least:
+            raise ValueError(f"{name} is {number!r}; expected at least {least}, an integer")
+
+
 def require_positive(**sizes: int) -> None:
-    """Each is at least 1."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} is {size}; expected at least 1")
+    """Each is an integer, at least 1."""
+    require_at_least(1, **sizes)
 
 
 def require_even(**sizes: int) -> None:
     """Each is even and at least 2."""
     for name, size in sizes.items():
-        if size < 2 or size % 2:
-            raise ValueError(f"{name} is {size}; expected an even number, at least 2")
+        if not isinstance(size, Integral) or size < 2 or size % 2:
+            raise ValueError(f"{name} is {size!r}; expected an even number, at least 2")
 
 
 def require_divides(**pair: int) -> None:
@@ -42,6 +54,20 @@ def require_share(**shares: float) -> None:
     for name, share in shares.items():
         if not 0 <= share < 1:
             raise ValueError(f"{name} is {share}; expected 0 <= {name} < 1")
+
+
+def require_iterable(name: str, values: Iterable[Any]) -> None:
+    """It can be gone through in an order, and is not one string."""
+    if type(values) in (list, tuple):
+        return
+    if isinstance(values, (str, bytes, bytearray, Mapping, Set)) or not hasattr(values, "__iter__"):
+        raise ValueError(f"{name} is a {type(values).__name__}; expected a list")
+
+
+def require_list(name: str, values: Iterable[Any]) -> list[Any]:
+    """The values as a list, of an iterator too; `require_iterable` of them."""
+    require_iterable(name, values)
+    return list(values)
 
 
 def require_one_of(name: str, given: str, known: Collection[str]) -> None:

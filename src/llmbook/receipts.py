@@ -4,11 +4,12 @@ Book: §1.1.2
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from llmbook.atomic import write_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +59,7 @@ def read_receipts(path: Path) -> list[Receipt]:
 
 def write_receipts(path: Path, receipts: Sequence[Receipt]) -> None:
     """Replaces the file by these receipts in one step, so that a crash leaves the old ones or the new ones."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     lines = [
         json.dumps(asdict(receipt), ensure_ascii=False) + "\n" for receipt in sorted(receipts, key=lambda r: r.seed)
     ]
-    new = path.with_name(path.name + ".new")
-    new.write_text("".join(lines), encoding="utf-8")
-    os.replace(new, path)
+    write_text(path, "".join(lines))

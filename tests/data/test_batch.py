@@ -51,7 +51,7 @@ def test_there_is_one_ignored_value_and_it_is_torch_s():
 
 @pytest.mark.messages
 def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="no rows; expected at least one"):
+    with pytest.raises(ValueError, match="no rows; expected at least one row"):
         padded([], 0)
     with pytest.raises(ValueError, match="2 sources and 1 targets; expected as many"):
         batch_of([[3], [4]], [[5]], pad_id=0, bos_id=1, eos_id=2)

@@ -42,6 +42,6 @@ def test_all_places_are_asked_and_a_batch_depends_on_seed_and_step_only():
 @pytest.mark.parametrize("change", [{"num_pairs": 7}, {"num_pairs": 0}, {"seq_len": 11}, {"batch_size": 0}])
 def test_mistakes_are_named(change):
     with pytest.raises(
-        ValueError, match="expected 1 <= num_pairs <= num_symbols, seq_len >= 3 num_pairs, batch_size >= 1"
+        ValueError, match="expected integers, 1 <= num_pairs <= num_symbols, seq_len >= 3 num_pairs, batch_size >= 1"
     ):
         recall_batches(**(SIZES | change), seed=0)

@@ -88,8 +88,8 @@ def test_the_score_lies_in_0_to_100_and_beta_1_is_symmetric(a: str, b: str, word
         ([], [], "0 hypotheses"),
         (["a", "b"], [["a"]], "2 hypotheses and 1 lists"),
         (["a"], [[]], r"references\[0\] must be a list of at least one string"),
-        (["a"], ["a"], r"references\[0\] must be a list"),
-        ("a", ["a"], "hypotheses must be a list"),
+        (["a"], ["a"], r"references\[0\] is a str; expected a list"),
+        ("a", ["a"], "hypotheses is a str; expected a list"),
     ],
 )
 def test_a_corpus_that_is_none_is_refused(hypotheses, references, message):

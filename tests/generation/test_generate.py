@@ -1,5 +1,7 @@
 """Generation with a tiny model: by hand, cached as uncached, batched as alone, and the frequencies of its draws."""
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -154,8 +156,15 @@ def test_mistakes_are_named():
 
     refused(r"at least one token.*\(2, 0\)", torch.zeros(2, 0, dtype=torch.long))
     refused(r"at least one token.*\(0, 2\)", torch.zeros(0, 2, dtype=torch.long))
-    refused("temperature -0.5", temperature=-0.5)
-    refused("max_new_tokens -1", max_new_tokens=-1)
+    refused("temperature is -0.5; expected 0 <= temperature < inf", temperature=-0.5)
+    refused("max_new_tokens is -1; expected at least 0", max_new_tokens=-1)
     refused("padded on the left", token_mask=torch.tensor([[True, False]]))
-    refused(r"shape \(1, 2\).*got shape \(1, 3\)", token_mask=torch.ones(1, 3, dtype=torch.bool))
+    refused(
+        r"the mask is torch.bool of shape \[1, 3\]; expected torch.bool of shape \[1, 2\]",
+        token_mask=torch.ones(1, 3, dtype=torch.bool),
+    )
+    refused("the mask is torch.float32", token_mask=torch.ones(1, 2))
+    for wrong in (math.nan, math.inf):
+        refused(f"temperature is {wrong}", temperature=wrong)
+    refused(r"max_new_tokens is 1.5; expected at least 0, an integer", max_new_tokens=1.5)
     refused("pad_id 0.*no eos_id", pad_id=0)

@@ -1,7 +1,11 @@
-"""Whole models compiled, exported, mapped, and without data: checks of values step aside, results stay.
+"""Whole models compiled, exported, mapped, without data, and copied: checks of values step aside, results stay.
 
 Marked as the tests of messages are, because the shape hook cannot be traced.
 """
+
+import copy
+import io
+import pickle
 
 import pytest
 import torch
@@ -153,3 +157,91 @@ def test_made_on_the_meta_device_and_filled_it_computes_what_the_other_does(make
     other.to_empty(device="cpu").load_state_dict(model.state_dict())
     named = inputs(model)
     assert torch.equal(other(**named), model(**named))
+
+
+def conditioned(model, *batch):
+    """What generation is given: the model itself, or its decoder with the source read."""
+    if isinstance(model, SequenceModel):
+        return model
+    named = inputs(model, *batch)
+    return model.conditioned(named["source_ids"], source_mask=named["source_mask"])
+
+
+def test_mapped_with_a_cache(make):
+    model = make()
+    target, source = ids(3, 2, 4, seed=1), ids(3, 2, 5)
+
+    def step_by_step(source, target):
+        decoder = model if isinstance(model, SequenceModel) else model.conditioned(source)
+        cache = decoder.make_cache(2)
+        return torch.cat([decoder(part, cache=cache) for part in (target[:, :3], target[:, 3:])], dim=1)
+
+    mapped = torch.vmap(step_by_step)(source, target)
+    for i in range(3):
+        close(mapped[i], step_by_step(source[i], target[i]))
+
+
+def pickled(value):
+    return pickle.loads(pickle.dumps(value))
+
+
+def stored(value):
+    file = io.BytesIO()
+    torch.save(value, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickled, stored])
+@pytest.mark.parametrize("grad", [True, False])
+def test_copied(make, copied, grad):
+    model = make()
+    named, target = inputs(model), ids(2, 4, seed=1)
+    with torch.set_grad_enabled(grad):
+        decoder = conditioned(model)
+        twin, other = copied(model), copied(decoder)
+        assert torch.equal(twin(**named), model(**named))
+        assert torch.equal(other(target), decoder(target))
+    if isinstance(model, Transformer | Seq2Seq):
+        assert twin.output.weight is twin.state_dict(keep_vars=True)[tied(model)]
+    for parameter in model.parameters():  # the copies have their own
+        parameter.data.zero_()
+    assert twin(**named).abs().max() > 0
+    assert other(target).abs().max() > 0
+
+
+def tied(model):
+    return "target_embedding.weight" if isinstance(model, Transformer) else "embedding.weight"
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickled, stored])
+def test_a_copied_cache_goes_on_alone(make, copied):
+    model = make()
+    decoder, target = conditioned(model), ids(2, 4, seed=1)
+    cache = decoder.make_cache(2)
+    decoder(target[:, :3], cache=cache)
+    other = copied(cache)
+    expected = decoder(target[:, 3:], cache=cache)
+    close(decoder(target[:, 3:], cache=other), expected)
+    assert other.length == cache.length == 4
+
+
+def test_without_data_a_decoder_is_repeated_and_copied(make):
+    with torch.device("meta"):
+        model = make()
+    if isinstance(model, SequenceModel):
+        pytest.skip("it has no source")
+    decoder = copy.deepcopy(model.conditioned(ids(2, 5).to("meta")).repeated(3))
+    logits = decoder(ids(6, 2).to("meta"), cache=decoder.make_cache(6))
+    assert logits.is_meta
+    assert logits.shape == (6, 2, VOCAB)
+
+
+def test_what_was_read_moves_with_the_decoder(make):
+    model = make()
+    target = ids(2, 4, seed=1)
+    single = conditioned(model)(target)
+    double = conditioned(model).to(torch.float64)(target)
+    assert double.dtype == torch.float64
+    close(double.float(), single)
+    assert conditioned(make()).to("meta")(target.to("meta")).is_meta

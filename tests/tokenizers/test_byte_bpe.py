@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmbook.tokenizers import ByteBPE
+from llmbook.tokenizers.byte_bpe import CACHE_SIZE, LONGEST_KEPT
 
 SENNRICH = ["low"] * 5 + ["lower"] * 2 + ["widest"] * 3 + ["newest"] * 6
 CORPUS = ["你好，世界！你好吗？", "Hello, hello world: it's the world's 2nd.", "naïve café, 123 123 1234\n\n  naïve"]
@@ -141,6 +142,22 @@ def test_a_full_cache_is_emptied(monkeypatch):
     assert len(tokenizer._cache) <= 2
 
 
+def test_a_long_word_is_not_kept_and_the_rest_is_bounded():
+    rng = Random(0)
+    tokenizer = ByteBPE.train(CORPUS, 300)
+    longest = "a" * LONGEST_KEPT
+    for word in (longest + "a", "".join(rng.choices("abc", k=100_000)), "中" * 10_000):
+        assert tokenizer.decode(tokenizer.encode(word)) == word
+        assert not tokenizer._cache
+    tokenizer.encode(longest)
+    assert list(tokenizer._cache) == [longest]
+    for _ in range(2):
+        for number in range(CACHE_SIZE):
+            tokenizer._encode_piece(f"{number}")
+        assert len(tokenizer._cache) <= CACHE_SIZE
+    assert max(map(len, tokenizer._cache)) <= LONGEST_KEPT
+
+
 @pytest.mark.messages
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match=r"at least 256 bytes \+ 0 special tokens; got 255"):
@@ -152,7 +169,7 @@ def test_mistakes_are_named():
     with pytest.raises(ValueError, match="not be empty"):
         ByteBPE.train(["ab"], 300, special_tokens=[""])
     for texts, special_tokens in (("ab", ()), (["ab"], "<s>")):
-        with pytest.raises(ValueError, match="got a string"):
+        with pytest.raises(ValueError, match="is a str; expected a list"):
             ByteBPE.train(texts, 300, special_tokens=special_tokens)
     with pytest.raises(ValueError, match="'ab' is empty or written like token 256"):
         ByteBPE.train(["ab"], 300, special_tokens=["ab"])
@@ -160,5 +177,5 @@ def test_mistakes_are_named():
     for bad in (257, -1):
         with pytest.raises(ValueError, match=f"0 … 256; got .{bad}"):
             tokenizer.decode([97, bad])
-    with pytest.raises(ValueError, match="surrogates"):
+    with pytest.raises(ValueError, match="a lone surrogate"):
         tokenizer.encode("a\ud800")

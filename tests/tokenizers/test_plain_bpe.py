@@ -42,6 +42,16 @@ def test_the_tokens_are_the_text(texts, text):
 
 @pytest.mark.messages
 def test_mistakes_are_named():
-    for texts, num_merges in (("ab", 1), (["ab"], -1)):
-        with pytest.raises(ValueError, match=f"expected a list of texts and num_merges >= 0; .* and {num_merges}"):
+    for texts, num_merges, message in (
+        ("ab", 1, "texts is a str; expected a list"),
+        (b"ab", 1, "texts is a bytes; expected a list"),
+        (["ab", None], 1, "expected a text, which is a str; got NoneType None"),
+        (["a\ud800"], 1, "a lone surrogate, .* at place 1"),
+        (["ab"], -1, "num_merges is -1; expected at least 0"),
+        (["ab"], 1.0, "num_merges is 1.0; expected at least 0, an integer"),
+    ):
+        with pytest.raises(ValueError, match=message):
             train_bpe(texts, num_merges)
+    for text, message in ((b"ab", "got bytes b'ab'"), (None, "got NoneType"), ("\ud800", "at place 0")):
+        with pytest.raises(ValueError, match=message):
+            encode_bpe(text, [])

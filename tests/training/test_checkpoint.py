@@ -1,6 +1,8 @@
 """A checkpoint gives back what was saved; a crash at any point of a save leaves the previous one in force."""
 
 import builtins
+import json
+import math
 import os
 import shutil
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from torch import nn
 
 from llmbook.tokenizers import Characters
 from llmbook.training import checkpoint as module
-from llmbook.training import load_checkpoint, save_checkpoint
+from llmbook.training import load_checkpoint, save_checkpoint, tensor_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +89,7 @@ def test_only_what_is_given_is_written_and_a_tied_weight_once(tmp_path):
     assert {path.name for path in made.iterdir()} == {"model.safetensors", "config.json", "state.json"}
     saved = load_checkpoint(tmp_path)
     assert (saved.optimizer, saved.tokenizer, saved.config, saved.extra) == (None, None, {}, {})
-    with module.safe_open(made / "model.safetensors", framework="pt") as file:
+    with tensor_file.safe_open(made / "model.safetensors", framework="pt") as file:
         names = set(file.keys())
     assert len(names & {"embedding.weight", "head.weight"}) == 1
 
@@ -118,6 +120,63 @@ def test_saving_the_same_step_again_never_writes_into_the_one_in_force(tmp_path)
     assert len(list(tmp_path.glob("step-*"))) == 2
 
 
+def test_what_is_somebody_elses_is_neither_in_the_way_nor_deleted(tmp_path):
+    model = trained()[0]
+    (tmp_path / "step-notes.txt").write_text("mine")
+    (tmp_path / "step-000003").write_text("a file of that name")
+    for name in ("step-by-step", "step-000001-mine", "step-000007", "xstep-000001", "step-1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("mine")
+    (tmp_path / "step-000001-mine" / "state.json").write_text("mine")
+    (tmp_path / "step-000004").symlink_to(tmp_path / "step-by-step")
+    before = {path.name for path in tmp_path.iterdir()}
+    made = []
+    for step in (1, 3, 4, 7, 7, 7, 8):
+        made.append(save_checkpoint(tmp_path, model=model, config=None, step=step).name)
+        assert load_checkpoint(tmp_path).step == step
+    assert made[:5] == ["step-000001", "step-000003b", "step-000004b", "step-000007b", "step-000007bb"]
+    assert {path.name for path in tmp_path.iterdir()} == {*before, *made[-2:], "LATEST"}
+    assert (tmp_path / "step-000007" / "config.json").read_text() == "mine"
+
+
+class FullError(OSError):
+    pass
+
+
+def full(*_, **__):
+    raise FullError("No space left on device")
+
+
+@pytest.mark.parametrize("where", ["save_file", "write_text", "flush", "replace", "save"])
+@pytest.mark.parametrize("same_step", [False, True])
+def test_a_save_that_fails_leaves_nothing(tmp_path, monkeypatch, where, same_step):
+    model, optimizer = trained()
+    tokenizer = Characters.train(["你好"])
+
+    def save(step):
+        save_checkpoint(tmp_path, model=model, config=Config(), step=step, optimizer=optimizer, tokenizer=tokenizer)
+
+    save(1)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    owners = {"save_file": tensor_file, "replace": os, "save": Characters, "write_text": Path}
+    with monkeypatch.context() as patch:
+        patch.setattr(owners.get(where, module), where, full)
+        with pytest.raises(FullError):
+            save(1 if same_step else 2)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert {path.name for path in tmp_path.iterdir()} == {"step-000001", "LATEST"}
+    save(2)
+    assert load_checkpoint(tmp_path).step == 2
+
+
+def test_a_checkpoint_of_before_there_were_versions_is_read(tmp_path):
+    made = save_checkpoint(tmp_path, model=trained()[0], config=None, step=3, extra={"n": 1})
+    state = json.loads((made / "state.json").read_text())
+    assert state.pop("version") == 1
+    (made / "state.json").write_text(json.dumps(state))
+    assert (load_checkpoint(tmp_path).step, load_checkpoint(tmp_path).extra) == (3, {"n": 1})
+
+
 class Crash(BaseException):
     pass
 
@@ -125,11 +184,12 @@ class Crash(BaseException):
 def operations():
     """Every call by which saving touches the disk, as (owner, name)."""
     return [
-        (module, "save_file"),
+        (tensor_file, "save_file"),
         (os, "replace"),
         (os, "fsync"),
         (os, "open"),
         (Path, "write_text"),
+        (Path, "write_bytes"),
         (Path, "mkdir"),
         (shutil, "rmtree"),
         (Characters, "save"),
@@ -228,3 +288,94 @@ def test_an_empty_folder_and_a_damaged_checkpoint_are_named(tmp_path):
             load_checkpoint(tmp_path)
         (made / name).write_bytes(content)
     assert load_checkpoint(tmp_path).step == 3
+
+
+@pytest.mark.messages
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"extra": {"loss": math.nan}}, "state.json can't hold what is to be saved: .*not JSON compliant"),
+        ({"extra": {"rates": [1.0, -math.inf]}}, "state.json can't hold"),
+        ({"extra": {"path": Path("x")}}, "state.json can't hold .*PosixPath is not JSON serializable"),
+        ({"extra": [1]}, r"extra is a list; expected a dataclass, a mapping or None"),
+        ({"config": {"dtype": torch.float32}}, "config.json can't hold .*dtype is not JSON serializable"),
+        ({"config": {"eps": math.nan}}, "config.json can't hold"),
+        ({"config": 5}, "config is a int; expected a dataclass, a mapping or None"),
+        ({"config": Config}, "config is a type; expected a dataclass"),
+        ({"step": -1}, "step is -1; expected at least 0, an integer"),
+        ({"step": 1.5}, "step is 1.5; expected at least 0, an integer"),
+        ({"tokenizer": "words"}, "tokenizer is a str; expected a Tokenizer"),
+        ({"model": nn.Linear(2, 2, device="meta")}, "weight is on the meta device: it has no values to save"),
+    ],
+)
+def test_what_cannot_be_saved_is_named_before_anything_is_written(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        save_checkpoint(tmp_path / "new", **{"model": trained()[0], "config": None, "step": 1, **change})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.messages
+def test_an_optimizer_whose_settings_json_cannot_hold_is_named_before_anything_is_written(tmp_path):
+    model, optimizer = trained()
+    optimizer.param_groups[0]["note"] = {1, 2}
+    with pytest.raises(ValueError, match=r"optimizer.safetensors can't hold .*set is not JSON serializable"):
+        save_checkpoint(tmp_path, model=model, config=None, step=1, optimizer=optimizer)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.messages
+@pytest.mark.parametrize("name", ["../../etc", "/etc", "", "..", ".", "step-000003/../..", "step-by-step", "\0\n"])
+def test_a_pointer_that_names_no_checkpoint_beside_it_is_not_followed(tmp_path, name):
+    model = trained()[0]
+    save_checkpoint(tmp_path, model=model, config=None, step=3)
+    (tmp_path / "LATEST").write_text(name)
+    expected = "LATEST says .*; expected the name of a checkpoint beside it, such as step-000100"
+    with pytest.raises(ValueError, match=expected):
+        load_checkpoint(tmp_path)
+    with pytest.raises(ValueError, match=expected):
+        save_checkpoint(tmp_path, model=model, config=None, step=4)
+    assert {path.name for path in tmp_path.iterdir()} == {"step-000003", "LATEST"}
+
+
+@pytest.mark.messages
+def test_a_pointer_that_is_no_text(tmp_path):
+    (tmp_path / "LATEST").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=r"LATEST says .*; expected the name of a checkpoint"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.messages
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("state.json", {}, "state.json has no 'step'"),
+        ("state.json", None, "state.json is no table"),
+        ("state.json", [1], "state.json is no table"),
+        ("state.json", {"step": "3", "generators": {}, "extra": {}}, "'step' of state.json is '3'"),
+        ("state.json", {"step": 3, "generators": [], "extra": {}}, r"'generators' of state.json is \[\]"),
+        ("state.json", {"step": 3, "generators": {"cpu": "xyz"}, "extra": {}}, "hexadecimal"),
+        ("state.json", {"step": 3, "generators": {"cpu": 5}, "extra": {}}, "fromhex"),
+        ("state.json", {"step": 3, "generators": {}}, "state.json has no 'extra'"),
+        ("config.json", [], "config.json is no table"),
+        ("config.json", None, "config.json is no table"),
+    ],
+)
+def test_a_file_that_holds_something_else_is_named(tmp_path, name, content, message):
+    made = save_checkpoint(tmp_path, model=trained()[0], config=None, step=3)
+    (made / name).write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=f"step-000003 is damaged: .*{message}"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.messages
+def test_a_newer_version_and_foreign_tensors_are_named(tmp_path):
+    model, optimizer = trained()
+    made = save_checkpoint(tmp_path, model=model, config=None, step=3, optimizer=optimizer)
+    state = json.loads((made / "state.json").read_text())
+    tensor_file.save_file({"a": torch.ones(1)}, made / "optimizer.safetensors")
+    with pytest.raises(ValueError, match=r"is damaged: .*no 'rest'"):
+        load_checkpoint(tmp_path)
+    for version in (2, "new", None, 0):
+        (made / "state.json").write_text(json.dumps({**state, "version": version}))
+        with pytest.raises(ValueError, match=f"step-000003 is of version {version!r}; this package reads version 1"):
+            load_checkpoint(tmp_path)

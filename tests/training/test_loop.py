@@ -5,7 +5,16 @@ import torch
 from torch import nn
 
 from llmbook import seeding
-from llmbook.training import Checkpoints, MeanLoss, cross_entropy, fit, load_checkpoint, token_loss, warmup_cosine
+from llmbook.training import (
+    Checkpoints,
+    MeanLoss,
+    cross_entropy,
+    fit,
+    load_checkpoint,
+    save_checkpoint,
+    token_loss,
+    warmup_cosine,
+)
 
 
 class Scalar(nn.Module):
@@ -306,29 +315,160 @@ def test_a_finished_run_is_given_back_without_training(tmp_path):
     assert history == expected
 
 
-def test_a_diverging_run_is_recorded_and_not_hidden():
+NAN, INF = float("nan"), float("inf")
+
+
+def diverging(step, *, loss=NAN, gradient=NAN):
+    """A batch of ones, and from the number `step` on one whose loss and gradient are these."""
+
+    class Spoiled(torch.autograd.Function):
+        @staticmethod
+        def forward(_, w):
+            return w.new_tensor(loss)
+
+        @staticmethod
+        def backward(_, grad):
+            return torch.full_like(grad, gradient)
+
+    return lambda number: Spoiled.apply if number >= step else torch.mul
+
+
+def apply(model, function):
+    return function(model.w) if function is not torch.mul else model.w * 1.0
+
+
+@pytest.mark.messages
+@pytest.mark.parametrize(
+    ("spoiled", "said"),
+    [
+        ({"loss": NAN}, "the loss is nan"),
+        ({"loss": INF}, "the loss is inf"),
+        ({"loss": 1.0, "gradient": NAN}, "the gradient's norm is nan"),
+        ({"loss": 1.0, "gradient": -INF}, "the gradient's norm is inf"),
+    ],
+)
+@pytest.mark.parametrize("clip", [None, 1.0])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_diverging_run_stops_before_the_update_and_says_where_it_can_go_on(tmp_path, spoiled, said, clip, accumulate):
+    options = {"loss": apply, "max_steps": 9, "clip": clip, "accumulate": accumulate, "seed": 0}
+    batches = diverging(5 * accumulate - (accumulate - 1), **spoiled)  # the last of update 4 or the first of update 5
+    first_bad = (5 * accumulate - (accumulate - 1)) // accumulate
+    for checkpoint, where in (
+        (None, "there is no checkpoint"),
+        (Checkpoints(tmp_path / "never", every=7), "there is no checkpoint"),
+        (Checkpoints(tmp_path / "some", every=2), "the last checkpoint is .*step-000004"),
+    ):
+        model = Scalar()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        weights = []
+        with pytest.raises(ValueError, match=f"at step {first_bad} of 9 .*: {said}, .*{where}"):
+            fit(
+                model,
+                batches,
+                optimizer=optimizer,
+                checkpoint=checkpoint,
+                on_step=lambda *_, model=model, weights=weights: weights.append(model.w.item()),
+                **options,
+            )
+        assert len(weights) == first_bad
+        assert model.w.item() == weights[-1]  # the bad gradient has not reached it
+    assert load_checkpoint(tmp_path / "some").step == 4
+    assert load_checkpoint(tmp_path / "some").model["w"].isfinite()
+
+
+@pytest.mark.messages
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
+    """The loss looks only at w; an optimizer's step spoils what it does not look at."""
+    model = Scalar()
+    model.other = nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def on_step(step, _):
+        if step == 2:
+            model.other.data[1] = NAN
+
+    options = {"loss": product, "optimizer": optimizer, "max_steps": 4, "seed": 0, "on_step": on_step}
+    with pytest.raises(ValueError, match=r"at step 3 of 4 .*: other is nan, so this model is not saved; .*step-000002"):
+        fit(model, numbers, checkpoint=Checkpoints(tmp_path, every=2), **options)
+    assert load_checkpoint(tmp_path).step == 2
+
+
+@pytest.mark.messages
+@pytest.mark.parametrize("rate", [NAN, INF, -0.1, None])
+def test_a_rate_that_is_none_is_named(rate):
     model = Scalar()
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    history = fit(model, lambda _: torch.tensor(float("inf")), loss=product, optimizer=optimizer, max_steps=2, seed=0)
-    assert history.losses[0] == float("inf")
-    assert history.grad_norms[0] == float("inf")
+    with pytest.raises(ValueError, match=f"schedule\\(1\\) is {rate}; expected a finite learning rate >= 0"):
+        fit(
+            model,
+            numbers,
+            loss=product,
+            optimizer=optimizer,
+            schedule=lambda s: rate if s else 0.5,
+            max_steps=2,
+            seed=0,
+        )
+    assert model.w.item() == 0.5
+
+
+@pytest.mark.messages
+def test_what_there_is_to_train_is_looked_at_first():
+    model, empty, frozen = Scalar(), nn.ReLU(), Scalar()
+    frozen.w.requires_grad_(False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    for wrong, message in (
+        (empty, "the model has no parameter that requires a gradient"),
+        (frozen, "the model has no parameter that requires a gradient"),
+        (Scalar(), "the optimizer holds none of the model's parameters"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fit(wrong, numbers, loss=product, optimizer=optimizer, max_steps=1, seed=0)
 
 
 @pytest.mark.messages
 def test_mistakes_are_named(tmp_path):
     for option, message in (
-        ({"max_steps": 0}, "max_steps 0"),
-        ({"max_steps": 1, "accumulate": 0}, "accumulate 0"),
-        ({"max_steps": 1, "clip": 0.0}, "clip 0.0"),
+        ({"max_steps": 0}, "max_steps is 0; expected at least 1"),
+        ({"max_steps": 2.5}, "max_steps is 2.5; expected at least 1, an integer"),
+        ({"max_steps": True}, "max_steps is True; expected at least 1, an integer"),
+        ({"accumulate": 0}, "accumulate is 0; expected at least 1"),
+        ({"accumulate": 1.0}, "accumulate is 1.0; expected at least 1, an integer"),
+        ({"clip": 0.0}, "clip is 0.0; expected a finite number > 0"),
+        ({"clip": -1}, "clip is -1; expected a finite number > 0"),
+        ({"clip": NAN}, "clip is nan; expected a finite number > 0"),
+        ({"clip": INF}, "clip is inf; expected a finite number > 0"),
+        ({"schedule": 0.1}, "schedule is a float; expected a function"),
+        ({"on_step": 1}, "on_step is a int; expected a function"),
+        ({"checkpoint": Checkpoints(tmp_path / "no", every=0)}, "every is 0; expected at least 1"),
+        ({"checkpoint": Checkpoints(tmp_path / "no", config={"a": {1}})}, "config.json can't hold"),
+        ({"checkpoint": Checkpoints(tmp_path / "no", tokenizer="words")}, "tokenizer is a str; expected a Tokenizer"),
     ):
+        seen = []
         with pytest.raises(ValueError, match=message):
-            trained(**option)
+            trained(**{"max_steps": 1, "on_step": lambda *_, seen=seen: seen.append(0), **option})
+        assert not seen
+    model = Scalar()
+    options = {"optimizer": torch.optim.SGD(model.parameters(), lr=1.0), "max_steps": 1, "seed": 0}
+    with pytest.raises(ValueError, match="batches is a list; expected a function"):
+        fit(model, [1.0], loss=product, **options)
+    with pytest.raises(ValueError, match="loss is a Tensor; expected a function"):
+        fit(model, numbers, loss=model.w * 2, **options)
     trained(3, checkpoint=tmp_path)
     with pytest.raises(ValueError, match="has 3 updates already; max_steps is 2"):
         trained(2, checkpoint=tmp_path)
+    model = nn.Linear(4, 2)
+    options = {"loss": squared_error, "max_steps": 4, "seed": 0, "checkpoint": tmp_path}
+    with pytest.raises(ValueError, match=r"step-000003 is that of another model: (.|\n)*Missing key"):
+        fit(model, points, optimizer=torch.optim.SGD(model.parameters(), lr=0.1), **options)
+    model = new_model()
+    with pytest.raises(ValueError, match="step-000003 is that of another optimizer: "):
+        fit(model, points, optimizer=torch.optim.SGD(list(model.parameters())[:1], lr=0.1), **options)
     saved = load_checkpoint(tmp_path).folder
     (saved / "optimizer.safetensors").unlink()
     with pytest.raises(ValueError, match="no optimizer state"):
+        trained(4, checkpoint=tmp_path)
+    save_checkpoint(tmp_path, model=new_model(), config=None, step=3)
+    with pytest.raises(ValueError, match=r"step-000003b was not saved by fit: it holds no record of 3 updates"):
         trained(4, checkpoint=tmp_path)
 
 
@@ -338,6 +478,21 @@ def test_a_loss_that_is_no_mean_is_named():
         (lambda model, x: model.w * torch.ones(3), r"a loss of shape \(3,\); expected a scalar"),
         (lambda model, x: MeanLoss(model.w, 0), "a mean over 0 things; expected at least 1"),
         (lambda model, x: 1.0, "a float; expected a scalar tensor or a MeanLoss"),
+        (lambda model, x: None, "a NoneType; expected a scalar tensor or a MeanLoss"),
+        (
+            lambda model, x: (model.w * x).detach(),
+            "a loss of torch.float32, requires_grad False; expected a real number that follows from",
+        ),
+        (lambda model, x: torch.tensor(1), "requires_grad False; expected"),
+        (lambda model, x: MeanLoss(model.w.detach(), 1), "requires_grad False; expected"),
+        (lambda model, x: MeanLoss(model.w * torch.ones(2), 2), r"a loss of shape \(2,\); expected a scalar"),
+        (lambda model, x: MeanLoss(1.0, 2), "a float; expected a scalar tensor or a MeanLoss"),
+        (lambda model, x: MeanLoss(model.w, NAN), "a mean over nan things; expected at least 1"),
+        (lambda model, x: MeanLoss(model.w, INF), "a mean over inf things; expected at least 1"),
+        (
+            lambda model, x: model.w * torch.tensor(1j),
+            "a loss of torch.complex64, requires_grad True; expected a real number",
+        ),
     ):
         model = Scalar()
         with pytest.raises(ValueError, match=message):

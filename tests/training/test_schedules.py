@@ -53,13 +53,19 @@ def test_width_scales_it_by_the_inverse_root():
 
 @pytest.mark.messages
 def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="step -1"):
+    with pytest.raises(ValueError, match="step is -1; expected at least 0"):
         warmup_cosine(-1, **SMALL)
+    for wrong in ({"peak": math.nan}, {"peak": -1.0}, {"floor": math.inf}, {"floor": math.nan}):
+        name, value = next(iter(wrong.items()))
+        with pytest.raises(ValueError, match=f"finite and not negative; got .*{name} {value}"):
+            warmup_cosine(0, **{**SMALL, **wrong})
+    with pytest.raises(ValueError, match=r"warmup_steps is 2\.5; expected at least 0, an integer"):
+        warmup_cosine(0, **{**SMALL, "warmup_steps": 2.5})
     with pytest.raises(ValueError, match="warmup_steps 5, total_steps 4"):
         warmup_cosine(0, peak=1.0, warmup_steps=5, total_steps=4)
-    with pytest.raises(ValueError, match="step -1"):
+    with pytest.raises(ValueError, match="step is -1; expected at least 0"):
         inverse_sqrt(-1, d_model=8)
-    with pytest.raises(ValueError, match="d_model 0"):
+    with pytest.raises(ValueError, match="d_model is 0"):
         inverse_sqrt(0, d_model=0)
-    with pytest.raises(ValueError, match="warmup_steps 0"):
+    with pytest.raises(ValueError, match="warmup_steps is 0"):
         inverse_sqrt(0, d_model=8, warmup_steps=0)

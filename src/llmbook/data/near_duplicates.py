@@ -5,8 +5,10 @@ Book: §1.2.1
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TypeVar
+
+from llmbook.checks import require_iterable
 
 Text = TypeVar("Text", str, tuple[str, ...])  # a text as its characters or as its words
 
@@ -27,7 +29,7 @@ def character_pairs(text: Text) -> set[Text]:
     return {text[i : i + 2] for i in range(len(text) - 1)} or {text}
 
 
-def near_duplicates(texts: Sequence[Text], others: Iterable[Text], *, threshold: float = 0.5) -> set[Text]:
+def near_duplicates(texts: Iterable[Text], others: Iterable[Text], *, threshold: float = 0.5) -> set[Text]:
     """Those of `texts` whose similarity to one of `others` reaches the threshold.
 
     Few are compared. |A ∩ B| / |A ∪ B| ≥ t asks that A and B share at least t |A| and t |B| pairs, so the ⌊(1 − t) |A|⌋ + 1 rarest pairs
@@ -37,8 +39,10 @@ def near_duplicates(texts: Sequence[Text], others: Iterable[Text], *, threshold:
     Leaves out: hashing (MinHash), which makes it cheap for millions of texts.
 
     Raises:
-        ValueError: a threshold outside (0, 1].
+        ValueError: a threshold outside (0, 1], one string in place of several texts.
     """
+    require_iterable("texts", texts)
+    require_iterable("others", others)
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold must lie in (0, 1]; got {threshold}")
     pairs_of = {other: character_pairs(other) for other in others}

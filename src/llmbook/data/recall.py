@@ -11,6 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from llmbook import seeding
+from llmbook.checks import is_integer
 from llmbook.data.batch import IGNORED
 
 
@@ -34,10 +35,16 @@ def recall_batches(
     Raises:
         ValueError: more pairs than symbols, or no room for pairs and questions.
     """
-    if not 1 <= num_pairs <= num_symbols or 3 * num_pairs > seq_len or batch_size < 1:
+    sizes = (batch_size, seq_len, num_pairs, num_symbols)
+    if (
+        not all(map(is_integer, sizes))
+        or not 1 <= num_pairs <= num_symbols
+        or 3 * num_pairs > seq_len
+        or batch_size < 1
+    ):
         raise ValueError(
             f"num_pairs is {num_pairs}, num_symbols {num_symbols}, seq_len {seq_len}, batch_size {batch_size}; "
-            "expected 1 <= num_pairs <= num_symbols, seq_len >= 3 num_pairs, batch_size >= 1"
+            "expected integers, 1 <= num_pairs <= num_symbols, seq_len >= 3 num_pairs, batch_size >= 1"
         )
 
     def batch(step: int) -> Recall:

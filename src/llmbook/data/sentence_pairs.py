@@ -8,12 +8,13 @@ Book: §1.2.1
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from llmbook import seeding
+from llmbook.checks import is_integer, require_list
 from llmbook.data.batch import Batch, batch_of
 from llmbook.data.corpora import load_corpus
 from llmbook.data.splits import Split, split_by_document
@@ -39,8 +40,9 @@ def align(characters: Sequence[str], syllables: Sequence[str]) -> tuple[tuple[in
     Punctuation has no syllable. A syllable that ends in an added r (wánr, but neither èr nor r alone) takes the 儿 that follows.
 
     Raises:
-        ValueError: too few or too many syllables.
+        ValueError: too few or too many syllables, or one string in place of several.
     """
+    characters, syllables = list(characters), require_list("syllables", syllables)
     spoken = [i for i, character in enumerate(characters) if character.isalnum()]
     places = []
     next_ = 0
@@ -72,12 +74,25 @@ def spoken_text(pair: PinyinPair) -> str:
     return "".join(character for character in pair.characters if character.isalnum())
 
 
-def commonest_readings(pairs: Sequence[PinyinPair]) -> dict[str, str]:
+def require_pairs(pairs: Iterable[PinyinPair]) -> list[PinyinPair]:
+    """The pairs as a list, of an iterator too.
+
+    Raises:
+        ValueError: something else than pairs.
+    """
+    pairs = require_list("pairs", pairs)
+    for number, pair in enumerate(pairs):
+        if not isinstance(pair, PinyinPair):
+            raise ValueError(f"pairs[{number}] is {pair!r:.80}; expected a PinyinPair")
+    return pairs
+
+
+def commonest_readings(pairs: Iterable[PinyinPair]) -> dict[str, str]:
     """For each character (or character with 儿) the syllable it is read with most often, ties to the first by code point."""
     return {unit: min(counts, key=lambda s: (-counts[s], s)) for unit, counts in reading_counts(pairs).items()}
 
 
-def polyphones(pairs: Sequence[PinyinPair], *, min_count: int = 1) -> set[str]:
+def polyphones(pairs: Iterable[PinyinPair], *, min_count: int = 1) -> set[str]:
     """The characters that are read in at least two ways, each at least `min_count` times."""
     return {
         unit
@@ -86,17 +101,17 @@ def polyphones(pairs: Sequence[PinyinPair], *, min_count: int = 1) -> set[str]:
     }
 
 
-def reading_counts(pairs: Sequence[PinyinPair]) -> dict[str, Counter[str]]:
+def reading_counts(pairs: Iterable[PinyinPair]) -> dict[str, Counter[str]]:
     """How often each character (or character with 儿) is read with each syllable."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for pair in pairs:
+    for pair in require_pairs(pairs):
         for unit, syllable in zip(pair.units, pair.syllables, strict=True):
             counts[unit][syllable] += 1
     return dict(counts)
 
 
 def batches(
-    pairs: Sequence[PinyinPair],
+    pairs: Iterable[PinyinPair],
     source_tokenizer: Characters,
     target_tokenizer: Characters,
     *,
@@ -109,9 +124,10 @@ def batches(
     Each epoch goes once through all pairs in a new order, sentences of about the same length together, so that little is padded.
 
     Raises:
-        ValueError: no pairs, or `batch_size` < 1.
+        ValueError: no pairs, something else than pairs, or `batch_size` < 1.
     """
-    if not pairs or batch_size < 1:
+    pairs = require_pairs(pairs)
+    if not pairs or not is_integer(batch_size) or batch_size < 1:
         raise ValueError(
             f"expected at least one pair and batch_size >= 1; got {len(pairs)} pairs, batch_size {batch_size}"
         )
@@ -130,13 +146,18 @@ def batches(
 
 
 def collate(
-    pairs: Sequence[PinyinPair],
+    pairs: Iterable[PinyinPair],
     source_tokenizer: Characters,
     target_tokenizer: Characters,
     *,
     device: str | torch.device = "cpu",
 ) -> Batch:
-    """One batch: the decoder reads <bos> y₁ … yₙ and is to say y₁ … yₙ <eos>."""
+    """One batch: the decoder reads <bos> y₁ … yₙ and is to say y₁ … yₙ <eos>.
+
+    Raises:
+        ValueError: no pairs, or something else than pairs.
+    """
+    pairs = require_pairs(pairs)
     return batch_of(
         [source_tokenizer.encode(pair.characters) for pair in pairs],
         [target_tokenizer.encode(pair.syllables) for pair in pairs],

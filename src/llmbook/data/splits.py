@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from llmbook.checks import require_iterable
 from llmbook.data.near_duplicates import Text, near_duplicates
 
 TEST_PERCENT, VALIDATION_PERCENT = 12, 8
@@ -41,7 +42,11 @@ def split_by_document(
         text: what is compared, such as `letters` of a sentence or, where sentences are long, `words` of a paragraph: the letters
             of any two English paragraphs form much the same pairs.
         also: a second text, which must not be equal to one in another part: the translation.
+
+    Raises:
+        ValueError: one string in place of several rows.
     """
+    require_iterable("rows", rows)
     parts: dict[str, list[Row]] = {"train": [], "validation": [], "test": []}
     for row in rows:
         parts[part_of(document(row))].append(row)

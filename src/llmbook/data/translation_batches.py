@@ -4,11 +4,12 @@ Book: §1.2.1
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import torch
 
 from llmbook import seeding
+from llmbook.checks import is_integer, require_list
 from llmbook.data.batch import Batch, batch_of
 from llmbook.tokenizers import ByteBPE
 
@@ -16,7 +17,7 @@ PAD, BOS, EOS = SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>")
 
 
 def translation_batches(
-    pairs: Sequence[tuple[list[int], list[int]]],
+    pairs: Iterable[tuple[list[int], list[int]]],
     tokenizer: ByteBPE,
     *,
     tokens_per_batch: int,
@@ -33,9 +34,16 @@ def translation_batches(
         tokens_per_batch: of the longer side, eos counted, before padding.
 
     Raises:
-        ValueError: no pairs, an empty side, tokens_per_batch < 1, or a pair longer than an even share of an epoch.
+        ValueError: no pairs, something else than pairs of lists, an empty side, tokens_per_batch < 1, or a pair longer than an even share
+            of an epoch. Iterators are as good as lists.
     """
-    if not pairs or tokens_per_batch < 1 or any(not source or not target for source, target in pairs):
+    pairs = require_id_pairs(pairs)
+    if (
+        not pairs
+        or not is_integer(tokens_per_batch)
+        or tokens_per_batch < 1
+        or any(not source or not target for source, target in pairs)
+    ):
         empty = sum(not source or not target for source, target in pairs)
         raise ValueError(
             f"expected pairs without an empty side and tokens_per_batch >= 1; "
@@ -63,9 +71,19 @@ def translation_batches(
 
 
 def collate_ids(
-    pairs: Sequence[tuple[list[int], list[int]]], tokenizer: ByteBPE, *, device: str | torch.device = "cpu"
+    pairs: Iterable[tuple[list[int], list[int]]], tokenizer: ByteBPE, *, device: str | torch.device = "cpu"
 ) -> Batch:
-    """One batch: the encoder reads x₁ … xₙ <eos>, the decoder <bos> y₁ … yₘ, and is to say y₁ … yₘ <eos>."""
+    """One batch: the encoder reads x₁ … xₙ <eos>, the decoder <bos> y₁ … yₘ, and is to say y₁ … yₘ <eos>.
+
+    Raises:
+        ValueError: no pairs, something else than pairs of lists of ids, or a tokenizer without the special tokens.
+    """
+    pairs = require_id_pairs(pairs)
+    missing = set(SPECIAL_TOKENS) - tokenizer.special_ids.keys()
+    if missing:
+        raise ValueError(
+            f"the tokenizer has no {', '.join(sorted(missing))}; expected the special tokens {SPECIAL_TOKENS}"
+        )
     pad_id, bos_id, eos_id = (tokenizer.special_ids[name] for name in SPECIAL_TOKENS)
     return batch_of(
         [[*source, eos_id] for source, _ in pairs],
@@ -75,3 +93,18 @@ def collate_ids(
         eos_id=eos_id,
         device=device,
     )
+
+
+def require_id_pairs(pairs: Iterable[Iterable[Iterable[int]]]) -> list[tuple[list[int], list[int]]]:
+    """The two sides of each pair as lists, of iterators too.
+
+    Raises:
+        ValueError: something else than pairs of lists.
+    """
+    listed = []
+    for number, pair in enumerate(require_list("pairs", pairs)):
+        sides = require_list(f"pairs[{number}]", pair)
+        if len(sides) != 2:
+            raise ValueError(f"pairs[{number}] has {len(sides)} sides; expected source and target")
+        listed.append((require_list("a source", sides[0]), require_list("a target", sides[1])))
+    return listed

@@ -11,6 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from llmbook import seeding
+from llmbook.checks import require_positive
 
 
 class Window(NamedTuple):
@@ -52,8 +53,10 @@ def consecutive_windows(token_ids: Int[Tensor, "total"], *, length: int) -> Wind
 
 def require_length(token_ids: Tensor, length: int, batch_size: int) -> None:
     """Raises ValueError unless one window at least fits into the text."""
-    if length < 1 or batch_size < 1:
-        raise ValueError(f"length is {length}, batch_size {batch_size}; expected both >= 1")
+    require_positive(length=length, batch_size=batch_size)
+    if not isinstance(token_ids, Tensor) or token_ids.is_floating_point() or token_ids.dtype == torch.bool:
+        kind = token_ids.dtype if isinstance(token_ids, Tensor) else type(token_ids).__name__
+        raise ValueError(f"token_ids are {kind}; expected a tensor of integers")
     if token_ids.ndim != 1 or len(token_ids) <= length:
         raise ValueError(
             f"token_ids have shape {list(token_ids.shape)}; expected one dimension of more than length = {length}"

@@ -5,7 +5,7 @@ Book: §4.1.1
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -13,6 +13,7 @@ from operator import or_
 import numpy as np
 from jaxtyping import Int
 
+from llmbook.checks import require_list
 from llmbook.evaluation.bleu_tokenizers import TOKENIZERS
 
 MAX_ORDER = 4
@@ -31,8 +32,8 @@ class BLEU:
 
 
 def corpus_bleu(
-    hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
+    hypotheses: Iterable[str],
+    references: Iterable[Iterable[str]],
     *,
     tokenize: str = "13a",
     smoothing: str = "exp",
@@ -57,7 +58,7 @@ def corpus_bleu(
 
     Raises:
         ValueError: no hypothesis, other than one list of references for each, an empty one, a string in place of a list or the reverse, an
-            unknown tokenizer or smoothing, a value that is negative or not finite.
+            unknown tokenizer or smoothing, a value that is negative or not finite. Iterators are as good as lists.
     """
     require_smoothing(smoothing, smoothing_value)
     statistics = bleu_statistics(hypotheses, references, tokenize=tokenize)
@@ -65,7 +66,7 @@ def corpus_bleu(
 
 
 def bleu_statistics(
-    hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, tokenize: str = "13a"
+    hypotheses: Iterable[str], references: Iterable[Iterable[str]], *, tokenize: str = "13a"
 ) -> Int[np.ndarray, "sentences 10"]:
     """What BLEU needs to know of each sentence: c, r, the matches of order 1 … 4, the n-grams of order 1 … 4.
 
@@ -74,7 +75,7 @@ def bleu_statistics(
     Raises:
         ValueError: as `corpus_bleu`.
     """
-    require_corpus(hypotheses, references)
+    hypotheses, references = require_corpus(hypotheses, references)
     if tokenize not in TOKENIZERS:
         raise ValueError(f"tokenize is {tokenize!r}; expected one of {', '.join(TOKENIZERS)}")
     split = TOKENIZERS[tokenize]
@@ -170,17 +171,21 @@ def require_smoothing(smoothing: str, value: float | None) -> None:
         raise ValueError(f"smoothing_value must be finite and not negative; got {value}")
 
 
-def require_corpus(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
-    """Raises ValueError unless each hypothesis, a string, has its own list of at least one reference, a string too."""
-    for name, value in (("hypotheses", hypotheses), ("references", references)):
-        if isinstance(value, str):
-            raise ValueError(f"{name} must be a list; got the string {value!r}")
+def require_corpus(hypotheses: Iterable[str], references: Iterable[Iterable[str]]) -> tuple[list[str], list[list[str]]]:
+    """Both as lists, of iterators too.
+
+    Raises:
+        ValueError: other than a string for each hypothesis, and for each its own list of at least one reference, a string too.
+    """
+    hypotheses, references = require_list("hypotheses", hypotheses), require_list("references", references)
     if len(hypotheses) != len(references) or not hypotheses:
         raise ValueError(
             f"{len(hypotheses)} hypotheses and {len(references)} lists of references; expected one list a hypothesis, at least one"
         )
+    references = [require_list(f"references[{index}]", texts) for index, texts in enumerate(references)]
     for index, (hypothesis, texts) in enumerate(zip(hypotheses, references, strict=True)):
         if not isinstance(hypothesis, str):
             raise ValueError(f"hypotheses[{index}] must be a string; got {hypothesis!r}")
-        if isinstance(texts, str) or not texts or not all(isinstance(text, str) for text in texts):
+        if not texts or not all(isinstance(text, str) for text in texts):
             raise ValueError(f"references[{index}] must be a list of at least one string; got {texts!r}")
+    return hypotheses, references

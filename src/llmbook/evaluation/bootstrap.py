@@ -3,14 +3,15 @@
 Book: §4.1.1
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from llmbook.evaluation.bleu import bleu_from_statistics, bleu_statistics
+from llmbook.checks import require_at_least, require_list, require_positive
+from llmbook.evaluation.bleu import bleu_from_statistics, bleu_statistics, require_corpus
 
 CONFIDENCE = 95  # percent
 
@@ -53,9 +54,9 @@ def bleu_metric(*, tokenize: str = "13a", smoothing: str = "exp") -> Metric:
 
 
 def bootstrap_difference(
-    hypotheses_a: Sequence[str],
-    hypotheses_b: Sequence[str],
-    references: Sequence[Sequence[str]],
+    hypotheses_a: Iterable[str],
+    hypotheses_b: Iterable[str],
+    references: Iterable[Iterable[str]],
     *,
     metric: Metric,
     num_samples: int = 1000,
@@ -75,8 +76,11 @@ def bootstrap_difference(
         seed: of the draws; the same seed draws the same sentences.
 
     Raises:
-        ValueError: other than one hypothesis of each system for a sentence, num_samples below 1, what the metric refuses.
+        ValueError: other than one hypothesis of each system for a sentence, as `corpus_bleu` of hypotheses and references, num_samples
+            below 1, a negative seed, what the metric refuses.
     """
+    hypotheses_a, hypotheses_b = require_list("hypotheses_a", hypotheses_a), require_list("hypotheses_b", hypotheses_b)
+    references = [require_list(f"references[{n}]", row) for n, row in enumerate(require_list("references", references))]
     if len(hypotheses_a) != len(hypotheses_b):
         raise ValueError(f"system a has {len(hypotheses_a)} hypotheses, b {len(hypotheses_b)}; expected as many")
     samples_a = sampled_scores(hypotheses_a, references, metric, num_samples, seed)
@@ -85,8 +89,8 @@ def bootstrap_difference(
 
 
 def bootstrap_score(
-    hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
+    hypotheses: Iterable[str],
+    references: Iterable[Iterable[str]],
     *,
     metric: Metric,
     num_samples: int = 1000,
@@ -103,11 +107,12 @@ def bootstrap_score(
 
 
 def sampled_scores(
-    hypotheses: Sequence[str], references: Sequence[Sequence[str]], metric: Metric, num_samples: int, seed: int
+    hypotheses: Iterable[str], references: Iterable[Iterable[str]], metric: Metric, num_samples: int, seed: int
 ) -> Float[np.ndarray, "scores"]:
     """The score of the whole test set, then those of the samples."""
-    if num_samples < 1:
-        raise ValueError(f"num_samples is {num_samples}; expected at least 1")
+    require_positive(num_samples=num_samples)
+    require_at_least(0, seed=seed)
+    hypotheses, references = require_corpus(hypotheses, references)
     statistics = metric.statistics(hypotheses, references)
     if np.issubdtype(statistics.dtype, np.floating):
         statistics = statistics.astype(np.float64)  # half precision would lose or overflow a sum

@@ -6,16 +6,17 @@ Book: §4.1.1
 import math
 import string
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from llmbook.checks import is_integer
 from llmbook.evaluation.bleu import count_ngrams, require_corpus
 
 Counts = list[tuple[int, int, int]]  # of each order: how many n-grams have hypothesis, reference, both
 
 
 def corpus_chrf(
-    hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
+    hypotheses: Iterable[str],
+    references: Iterable[Iterable[str]],
     *,
     char_order: int = 6,
     word_order: int = 0,
@@ -39,9 +40,9 @@ def corpus_chrf(
 
     Raises:
         ValueError: no hypothesis, other than one list of references for each, an empty one, a string in place of a list or the reverse,
-            a negative order, both orders 0, a β that is negative or not finite.
+            a negative order, both orders 0, a β that is negative or not finite. Iterators are as good as lists.
     """
-    require_corpus(hypotheses, references)
+    hypotheses, references = require_corpus(hypotheses, references)
     require_orders(char_order, word_order, beta)
     sentences = []
     for hypothesis, texts in zip(hypotheses, references, strict=True):
@@ -104,9 +105,10 @@ def split_words(text: str) -> list[str]:
 
 def require_orders(char_order: int, word_order: int, beta: float) -> None:
     """Raises ValueError unless there is an order, none is negative, and β is finite and not negative."""
-    if min(char_order, word_order) < 0 or max(char_order, word_order) < 1:
+    orders = (char_order, word_order)
+    if not all(map(is_integer, orders)) or min(orders) < 0 or max(orders) < 1:
         raise ValueError(
-            f"char_order is {char_order}, word_order {word_order}; expected both >= 0 and one of them >= 1"
+            f"char_order is {char_order}, word_order {word_order}; expected integers, both >= 0 and one of them >= 1"
         )
     if not 0 <= beta < math.inf:
         raise ValueError(f"beta must be finite and not negative; got {beta}")

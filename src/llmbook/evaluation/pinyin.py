@@ -3,10 +3,12 @@
 Book: §1.2.1
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from llmbook.checks import require_list
 from llmbook.data import PinyinPair
+from llmbook.data.sentence_pairs import require_pairs
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class PinyinAccuracy:
 
 
 def pinyin_accuracy(
-    predictions: Sequence[Sequence[str]], pairs: Sequence[PinyinPair], *, polyphones: Collection[str]
+    predictions: Iterable[Iterable[str]], pairs: Iterable[PinyinPair], *, polyphones: Collection[str]
 ) -> PinyinAccuracy:
     """Compares predicted syllables with the sentences' own, place by place.
 
@@ -38,8 +40,13 @@ def pinyin_accuracy(
         polyphones: the characters to count as polyphones.
 
     Raises:
-        ValueError: the two lengths differ, or there is no syllable at all.
+        ValueError: the two lengths differ, there is no syllable at all, a string in place of several, or something else than pairs.
+            Iterators are as good as lists.
     """
+    pairs, predictions = require_pairs(pairs), require_predictions(predictions)
+    if isinstance(polyphones, str):
+        raise ValueError(f"polyphones is the string {polyphones!r:.40}; expected several characters")
+    polyphones = set(polyphones)
     if len(predictions) != len(pairs):
         raise ValueError(f"{len(predictions)} predictions for {len(pairs)} sentences; expected one each")
     syllables, of_polyphones, sentences = [], [], []  # of each, whether it is right
@@ -61,6 +68,19 @@ def pinyin_accuracy(
         num_polyphones=len(of_polyphones),
         num_sentences=len(sentences),
     )
+
+
+def require_predictions(predictions: Iterable[Iterable[str]]) -> list[list[str]]:
+    """A list of syllables for each prediction, of iterators too.
+
+    Raises:
+        ValueError: a string in place of several, or something else than strings.
+    """
+    said = [require_list(f"predictions[{n}]", one) for n, one in enumerate(require_list("predictions", predictions))]
+    for number, one in enumerate(said):
+        if not all(isinstance(syllable, str) for syllable in one):
+            raise ValueError(f"predictions[{number}] is {one!r:.80}; expected syllables, which are strings")
+    return said
 
 
 def percent(right: Sequence[bool]) -> float:

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from llmbook.checks import require_list
 from llmbook.data.near_duplicates import character_pairs
+from llmbook.tokenizers.base import require_text
 
 
 class Match(NamedTuple):
@@ -33,7 +35,7 @@ class TranslationMemory:
     """
 
     def __init__(self, pairs: Iterable[tuple[str, str]]):
-        self.pairs = list(pairs)
+        self.pairs = require_list("pairs", pairs)
         if not self.pairs:
             raise ValueError("a translation memory needs at least one pair (source, target); got none")
         sources_with = defaultdict(list)
@@ -47,7 +49,12 @@ class TranslationMemory:
         self.sources_with = {part: np.array(sources) for part, sources in sources_with.items()}
 
     def nearest(self, text: str) -> Match:
-        """The pair whose source is most similar to the text, the first of equals."""
+        """The pair whose source is most similar to the text, the first of equals.
+
+        Raises:
+            ValueError: it is no text.
+        """
+        require_text(text)
         parts = character_pairs(text)
         listed = [self.sources_with[part] for part in parts if part in self.sources_with]
         if not listed:

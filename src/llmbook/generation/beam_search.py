@@ -13,7 +13,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from llmbook.generation.generate import LanguageModel, require_prompt
+from llmbook.checks import require_positive
+from llmbook.generation.generate import LanguageModel
+from llmbook.generation.inputs import (
+    BUDGET,
+    bytes_of_row,
+    require_budget,
+    require_in_vocabulary,
+    require_prompt,
+    require_scores,
+)
 from llmbook.nn import at_least_float32
 
 
@@ -42,6 +51,7 @@ def beam_search(
     max_new_tokens: int,
     eos_id: int | None = None,
     length_penalty: float = 1.0,
+    budget: int = BUDGET,
 ) -> Beams:
     """The best `num_beams` continuations y of each prompt that the search meets, by score(y) = Σₜ log p(yₜ | y₍<ₜ₎) / |y|^length_penalty.
 
@@ -62,24 +72,26 @@ def beam_search(
         max_new_tokens: the greatest |y|.
         eos_id: ends a hypothesis.
         length_penalty: 0 compares sums, 1 means; greater ones prefer longer hypotheses.
+        budget: bytes that this may take beside the weights, as far as the model's sizes tell.
 
     Returns:
         For each prompt `num_beams` hypotheses. Where fewer exist, the last have the score −∞.
 
     Raises:
-        ValueError: an empty prompt, num_beams or max_new_tokens below 1, more beams than there are sequences, an eos_id outside the
-            vocabulary, a length_penalty that is not finite, logits from which no probability follows.
+        ValueError: before any work: prompts that are empty or no integers, num_beams or max_new_tokens below 1, more than the budget, a
+            length_penalty that is not finite. On the way: more beams than there are sequences, an eos_id outside the vocabulary,
+            logits from which no probability follows.
     """
     require_prompt(token_ids)
-    if num_beams < 1 or max_new_tokens < 1 or not math.isfinite(length_penalty):
-        raise ValueError(
-            f"expected num_beams >= 1, max_new_tokens >= 1 and a finite length_penalty; "
-            f"got num_beams {num_beams}, max_new_tokens {max_new_tokens}, length_penalty {length_penalty}"
-        )
+    require_positive(num_beams=num_beams, max_new_tokens=max_new_tokens)
+    if not math.isfinite(length_penalty):
+        raise ValueError(f"length_penalty is {length_penalty}; expected a finite number")
+    batch, prompt = token_ids.shape
+    asked = f"{batch} prompts of {prompt} tokens, max_new_tokens {max_new_tokens} and num_beams {num_beams}"
+    require_budget(batch * num_beams, bytes_of_row(model, prompt + max_new_tokens), budget, asked)
 
     if isinstance(model, RowByRow):
         model = model.repeated(num_beams)
-    batch = len(token_ids)
     first_row = num_beams * torch.arange(batch, device=token_ids.device)[:, None]
     cache = model.make_cache(batch * num_beams)
     live_ids = kept_ids = repeat(token_ids, "b t -> b k t", k=num_beams)
@@ -89,7 +101,8 @@ def beam_search(
         log_probs = rearrange(next_log_probs(model, new_ids, cache), "(b k) v -> b k v", k=num_beams)
         vocab_size = log_probs.shape[-1]
         if sums is None:
-            require_sizes(vocab_size, num_beams, max_new_tokens, eos_id)
+            require_in_vocabulary(vocab_size, eos_id=eos_id)
+            require_sequences(vocab_size, num_beams, max_new_tokens)
             sums = log_probs.new_full((batch, num_beams), -math.inf)
             kept_scores = sums.clone()
             sums[:, 0] = 0.0  # the beams of a prompt are still the same: one of them counts
@@ -124,21 +137,18 @@ def next_log_probs(
     Raises:
         ValueError: logits with NaN or +∞, or −∞ alone.
     """
-    log_probs = at_least_float32(model.forward(new_ids, cache=cache)[:, -1]).log_softmax(dim=-1)
-    if log_probs.isnan().any():
-        row = log_probs.isnan().any(dim=-1).nonzero()[0].item()
-        raise ValueError(f"the model's logits must be finite or -inf, not all -inf; row {row} gives NaN probabilities")
-    return log_probs
+    logits = model.forward(new_ids, cache=cache)[:, -1]
+    require_scores(logits)
+    return at_least_float32(logits).log_softmax(dim=-1)
 
 
-def require_sizes(vocab_size: int, num_beams: int, max_new_tokens: int, eos_id: int | None) -> None:
-    """Raises ValueError for more beams than sequences, or an end that the vocabulary does not have."""
-    if num_beams > vocab_size**max_new_tokens:
+def require_sequences(vocab_size: int, num_beams: int, max_new_tokens: int) -> None:
+    """Raises ValueError for more beams than there are sequences."""
+    sequences = vocab_size ** min(max_new_tokens, 64)  # of two tokens that are more than any number of beams
+    if num_beams > sequences:
         raise ValueError(
-            f"num_beams is {num_beams}; {vocab_size} tokens make {vocab_size**max_new_tokens} sequences of length {max_new_tokens}"
+            f"num_beams is {num_beams}; {vocab_size} tokens make {sequences} sequences of length {max_new_tokens}"
         )
-    if eos_id is not None and not 0 <= eos_id < vocab_size:
-        raise ValueError(f"eos_id is {eos_id}; expected 0 <= eos_id < vocab_size = {vocab_size}")
 
 
 def greatest(scores: Float[Tensor, "batch n"], k: int) -> tuple[Float[Tensor, "batch k"], Int[Tensor, "batch k"]]:

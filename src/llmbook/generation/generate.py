@@ -3,12 +3,22 @@
 Book: §1.2.1
 """
 
+import math
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from llmbook.checks import require_at_least, require_mask
+from llmbook.generation.inputs import (
+    BUDGET,
+    bytes_of_row,
+    require_budget,
+    require_in_vocabulary,
+    require_prompt,
+    require_scores,
+)
 from llmbook.nn import at_least_float32
 
 
@@ -41,6 +51,7 @@ def generate(
     pad_id: int | None = None,
     generator: torch.Generator | None = None,
     use_cache: bool = True,
+    budget: int = BUDGET,
 ) -> Int[Tensor, "batch total"]:
     """Prompts and what follows them, drawn token by token from p(v) ∝ exp(logits[v] / temperature).
 
@@ -54,20 +65,24 @@ def generate(
         eos_id: ends a row; what follows it there is `pad_id`, by default `eos_id` again.
         generator: where the draws come from, by default torch's global one.
         use_cache: False computes the whole prefix again for each token, with the same outcome.
+        budget: bytes that this may take beside the weights, as far as the model's sizes tell.
 
     Raises:
-        ValueError: an empty prompt, padding on the right, a negative temperature or number of tokens, a pad_id without eos_id.
+        ValueError: before any work: prompts that are empty or no integers, padding on the right, a mask that is not boolean, a temperature
+            that is negative or not finite, a negative number of tokens, more than the budget, a pad_id without eos_id. On the way: an
+            eos_id or pad_id outside the vocabulary, logits from which no probability follows.
     """
     require_prompt(token_ids)
-    if temperature < 0 or max_new_tokens < 0:
-        raise ValueError(
-            f"expected temperature >= 0 and max_new_tokens >= 0; got temperature {temperature}, max_new_tokens {max_new_tokens}"
-        )
-    if token_mask is not None and (token_mask.shape != token_ids.shape or not token_mask[:, -1].all()):
-        raise ValueError(
-            f"token_mask must have the shape {tuple(token_ids.shape)} of token_ids and True in its last column "
-            f"(prompts are padded on the left); got shape {tuple(token_mask.shape)}"
-        )
+    require_at_least(0, max_new_tokens=max_new_tokens)
+    if not 0 <= temperature < math.inf:
+        raise ValueError(f"temperature is {temperature}; expected 0 <= temperature < inf")
+    if token_mask is not None:
+        require_mask(token_mask, token_ids.shape)
+        if not token_mask[:, -1].all():
+            raise ValueError("token_mask must be True in its last column: prompts are padded on the left")
+    batch, prompt = token_ids.shape
+    each = bytes_of_row(model, prompt + max_new_tokens)
+    require_budget(batch, each, budget, f"{batch} prompts of {prompt} tokens and max_new_tokens {max_new_tokens}")
     if pad_id is not None and eos_id is None:
         raise ValueError(f"pad_id {pad_id} fills rows after eos_id; got no eos_id")
     if pad_id is None:
@@ -78,6 +93,7 @@ def generate(
     ended = torch.zeros_like(token_ids[:, 0], dtype=torch.bool)
     for _ in range(max_new_tokens):
         logits = model.forward(new_ids, token_mask=new_mask, cache=cache)[:, -1]
+        require_in_vocabulary(logits.shape[-1], eos_id=eos_id, pad_id=pad_id)
         next_ids = sample(logits, temperature=temperature, generator=generator)
         if eos_id is not None:
             next_ids = next_ids.masked_fill(ended, pad_id)
@@ -85,7 +101,7 @@ def generate(
         token_ids = torch.cat([token_ids, next_ids[:, None]], dim=1)
         if token_mask is not None:
             token_mask = torch.cat([token_mask, torch.ones_like(token_mask[:, :1])], dim=1)
-        if ended.all():
+        if eos_id is not None and ended.all():
             break
         width = 1 if use_cache else token_ids.shape[1]
         new_ids, new_mask = token_ids[:, -width:], None if token_mask is None else token_mask[:, -width:]
@@ -95,14 +111,14 @@ def generate(
 def sample(
     logits: Float[Tensor, "batch vocab"], *, temperature: float, generator: torch.Generator | None = None
 ) -> Int[Tensor, "batch"]:
-    """One id a row from softmax(logits / temperature); at temperature 0 the likeliest, the first of equals."""
+    """One id a row from softmax(logits / temperature); at temperature 0 the likeliest, the first of equals.
+
+    Raises:
+        ValueError: logits from which no probability follows.
+    """
     if temperature == 0:
+        require_scores(logits)
         return logits.argmax(dim=-1)
-    probabilities = (at_least_float32(logits) / temperature).softmax(dim=-1)
-    return torch.multinomial(probabilities, num_samples=1, generator=generator).squeeze(-1)
-
-
-def require_prompt(token_ids: Tensor) -> None:
-    """Raises ValueError unless there is at least one row, and a token in each."""
-    if token_ids.ndim != 2 or 0 in token_ids.shape:
-        raise ValueError(f"a prompt needs at least one token; got token_ids of shape {tuple(token_ids.shape)}")
+    scaled = at_least_float32(logits) / temperature
+    require_scores(scaled)
+    return torch.multinomial(scaled.softmax(dim=-1), num_samples=1, generator=generator).squeeze(-1)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from llmbook.atomic import write_text
 from llmbook.models import Transformer, TransformerConfig
-from llmbook.training.checkpoint import read_tensors, write_tensors
+from llmbook.training.tensor_file import read_tensors, write_tensors
 
 FILES = ("model.safetensors", "config.json")
 
@@ -20,10 +21,9 @@ def store_transformer(folder: Path, model: Transformer) -> None:
 
     Leaves out: state of optimizer and generators, which going on with the training would need (§6).
     """
-    folder.mkdir(parents=True, exist_ok=True)
     weights, config = (folder / name for name in FILES)
     write_tensors(weights, {name: tensor.half() for name, tensor in model.named_parameters()}, {})
-    config.write_text(json.dumps(asdict(model.config), indent=1) + "\n", encoding="utf-8")
+    write_text(config, json.dumps(asdict(model.config), indent=1) + "\n")
 
 
 def stored_transformer(weights: Path, config: Path) -> Transformer:

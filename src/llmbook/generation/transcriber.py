@@ -3,13 +3,15 @@
 Book: §1.2.2
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from llmbook.checks import require_positive
 from llmbook.data import PinyinPair, collate, vendored
+from llmbook.data.sentence_pairs import require_pairs
 from llmbook.generation.generate import generate
 from llmbook.generation.stored import FILES, store_transformer, stored_transformer
 from llmbook.models import Transformer
@@ -29,7 +31,7 @@ class Transcriber:
 
 def transcribe(
     model: Transformer,
-    pairs: Sequence[PinyinPair],
+    pairs: Iterable[PinyinPair],
     source_tokenizer: Characters,
     target_tokenizer: Characters,
     *,
@@ -39,7 +41,12 @@ def transcribe(
     """The model's own syllables for the characters of each pair, decoded greedily; the pairs' syllables are not looked at.
 
     Without the cache the whole prefix is computed again for each syllable, with the same outcome.
+
+    Raises:
+        ValueError: something else than pairs, or batch_size < 1.
     """
+    pairs = require_pairs(pairs)
+    require_positive(batch_size=batch_size)
     end = target_tokenizer.eos_id
     predictions = []
     for start in range(0, len(pairs), batch_size):

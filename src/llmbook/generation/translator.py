@@ -12,13 +12,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from llmbook.checks import require_list, require_positive
 from llmbook.data import vendored
 from llmbook.data.translation_batches import BOS, EOS, collate_ids
 from llmbook.generation.beam_search import beam_search
 from llmbook.generation.generate import generate
+from llmbook.generation.inputs import BUDGET, require_budget
 from llmbook.generation.stored import FILES, store_transformer, stored_transformer
 from llmbook.models import Transformer
 from llmbook.tokenizers import ByteBPE
+from llmbook.tokenizers.base import require_text
 
 TOKENIZER = "tokenizer.json"
 LONGEST = 127  # tokens of one piece of text: what training saw
@@ -41,29 +44,35 @@ class Translator:
         length_penalty: float = 1.0,
         batch_size: int = 64,
         use_cache: bool = True,
+        budget: int = BUDGET,
     ) -> list[str]:
         """The translation of each text. One that is too long for the model is translated sentence by sentence.
 
         Args:
             num_beams: 1 is greedy; more is a beam search, with this length_penalty.
+            batch_size: texts, or pieces of them, that are translated together.
             use_cache: False computes the whole prefix again for each token, with the same outcome; greedy only.
+            budget: bytes that this may take beside the weights.
 
         Raises:
-            ValueError: one string in place of a list, a text without Chinese characters, or one that cannot be cut into pieces.
+            ValueError: before any work: one string in place of a list, a text without Chinese characters, or one that cannot be cut into
+                pieces, num_beams or batch_size below 1, more than the budget.
         """
-        if isinstance(texts, str):
-            raise ValueError(f"expected a list of texts; got the string {texts[:20]!r}")
-        pieces = [self.pieces(text) for text in texts]
+        require_positive(num_beams=num_beams, batch_size=batch_size)
+        pieces = [self.pieces(text) for text in require_list("texts", texts)]
         flat = [ids for several in pieces for ids in several]
+        together, longest = min(batch_size, len(flat)), max(map(len, flat), default=0) + 1
+        each = self.model.row_bytes(longest, LONGEST + 1)
+        require_budget(together * num_beams, each, budget, f"{together} texts at a time and num_beams {num_beams}")
         by_length = sorted(range(len(flat)), key=lambda index: len(flat[index]))
         done: dict[int, str] = {}
         for start in range(0, len(flat), batch_size):
             rows = by_length[start : start + batch_size]
             sources = [flat[row] for row in rows]
             if num_beams == 1:
-                written = self.write(sources, partial(generate, temperature=0.0, use_cache=use_cache))
+                written = self.write(sources, partial(generate, temperature=0.0, use_cache=use_cache, budget=budget))
             else:
-                search = partial(beam_search, num_beams=num_beams, length_penalty=length_penalty)
+                search = partial(beam_search, num_beams=num_beams, length_penalty=length_penalty, budget=budget)
                 written = self.write(
                     sources, lambda *args, search=search, **kwargs: search(*args, **kwargs).token_ids[:, 0]
                 )
@@ -86,6 +95,7 @@ class Translator:
         Raises:
             ValueError: there is nothing to translate, or a clause is too long.
         """
+        require_text(text)
         text = "\n".join(" ".join(line.split()) for line in text.splitlines()).strip()
         if not re.search(r"[\u3400-\u9fff]", text):
             raise ValueError(

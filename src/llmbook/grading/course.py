@@ -14,7 +14,7 @@ from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
 from nbgrader.apps.baseapp import NbGrader
 
-from llmbook.atomic import write_text
+from llmbook.atomic import replacing, write_text
 from llmbook.book.source import require_language
 from llmbook.edition.assignment import exercise_notebook
 from llmbook.edition.book import Book
@@ -139,8 +139,8 @@ def collect(course: Course, assignment: str, folder: Path) -> list[str]:
         if target.exists() and target.read_bytes() == path.read_bytes():
             taken.append(student)
             continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
+        with replacing(target) as new:
+            shutil.copyfile(path, new)
         stamp = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M:%S.%f UTC")
         write_text(target.parent / "timestamp.txt", stamp)
         taken.append(student)

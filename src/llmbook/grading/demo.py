@@ -9,6 +9,7 @@ Book: §0
 import json
 from pathlib import Path
 
+from llmbook.atomic import write_text
 from llmbook.exercises.exercise import Exercise, exercises
 from llmbook.grading.course import Course, collect, init, release
 from llmbook.grading.feedback import feedback
@@ -64,8 +65,7 @@ def demo(folder: Path) -> Course:
     released = json.loads((release(course, 1, ["zh"]) / "01.zh.ipynb").read_text(encoding="utf-8"))
     for student in ("an", "baker", "chen", "davis", "eve"):
         path = folder / "handed-in" / student / "01.zh.ipynb"
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(submission(released, student), ensure_ascii=False), encoding="utf-8")
+        write_text(path, json.dumps(submission(released, student), ensure_ascii=False))
     collect(course, ASSIGNMENT, folder / "handed-in")
     grade(course, ASSIGNMENT)
     with course.gradebook() as book:

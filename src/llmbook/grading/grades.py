@@ -9,6 +9,7 @@ from typing import Any
 
 from nbgrader.api import MissingEntry
 
+from llmbook.atomic import replacing
 from llmbook.exercises.foreign_text import printable
 from llmbook.grading.course import Course
 
@@ -60,8 +61,8 @@ def export(course: Course, assignment: str, form: str, path: Path) -> int:
         ],
     }
     table = [[_cell(value) for value in row] for row in tables[form]]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8-sig" if form == "csv" else "utf-8") as file:
+    encoding = "utf-8-sig" if form == "csv" else "utf-8"
+    with replacing(path) as new, new.open("w", newline="", encoding=encoding) as file:
         csv.writer(file).writerows(table)
     return len(rows)
 

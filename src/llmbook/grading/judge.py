@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from llmbook.atomic import write_text
 from llmbook.book.source import LANGUAGES
 from llmbook.exercises.exercise import Exercise, exercises
 from llmbook.exercises.reporting import report
@@ -155,7 +156,7 @@ def main() -> None:
     judged = judge_notebook(
         json.loads(notebook.read_text(encoding="utf-8")), private=private, limits=limits, trusted=request["trusted"]
     )
-    result.write_text(json.dumps(asdict(judged)), encoding="utf-8")
+    write_text(result, json.dumps(asdict(judged)))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 Book: §1.2.1
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ class Conditioned(nn.Module):
     """The decoder with its memory filled in, a row of the target for each row of the source.
 
     What depends on the sources alone, the cross-attention's keys and values, is computed once.
+    A copy or a pickle has a model of its own and the values of the memory; gradients end there.
 
     Args:
         model: the Transformer.
@@ -53,6 +55,17 @@ class Conditioned(nn.Module):
             contexts=self.contexts,
         )
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Conditioned":
+        """`to(…)` moves the memory too."""
+        self.memory = fn(self.memory)
+        self.source_mask = None if self.source_mask is None else fn(self.source_mask)
+        self.contexts = [KeyValue(*map(fn, context)) for context in self.contexts]
+        return super()._apply(fn, recurse)
+
+    def __getstate__(self) -> dict[str, Any]:
+        contexts = [KeyValue(*(part.detach() for part in context)) for context in self.contexts]
+        return {**vars(self), "memory": self.memory.detach(), "contexts": contexts}
+
     def repeated(self, n: int) -> "Conditioned":
         """The same with each source n times in a row, for n rows of the target each."""
         memory, mask = self.memory, self.source_mask
@@ -65,6 +78,10 @@ class Conditioned(nn.Module):
                 for context in self.contexts
             ],
         )
+
+    def row_bytes(self, length: int) -> int:
+        """Bytes of a row while it grows to this length."""
+        return self.model.row_bytes(self.memory.shape[1], length)
 
     def make_cache(self, batch_size: int) -> KVCache:
         layers = [LayerCache() for _ in self.model.decoder]

@@ -3,13 +3,16 @@
 Book: §1.1.1
 """
 
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from llmbook.checks import require_even, require_positive, require_share
+from llmbook.models.decoding_bytes import decoding_bytes
 from llmbook.models.initialization import initialize
 from llmbook.models.inputs import real_tokens, require_memory, require_padded_right
 from llmbook.nn import LSTM, KVCache, LayerNorm, LayerState, LSTMState, MultiHeadAttention
@@ -34,7 +37,10 @@ class Seq2SeqConfig:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What the encoder leaves: an output a token, and the state after the last one."""
+    """What the encoder leaves: an output a token, and the state after the last one.
+
+    A copy or a pickle has its values; gradients end there.
+    """
 
     memory: Float[Tensor, "batch source d_model"]
     source_mask: Bool[Tensor, "batch source"]
@@ -42,14 +48,15 @@ class Encoded:
 
     def repeated(self, n: int) -> "Encoded":
         """Each source n times in a row."""
-        memory, mask = (
-            part.repeat_interleave(n, dim=0) for part in (self.memory, self.source_mask)
-        )
-        states = [
-            LSTMState(*(part.repeat_interleave(n, dim=0) for part in state))
-            for state in self.states
-        ]
-        return Encoded(memory, mask, (states[0], states[1]))
+        return self.changed(lambda part: part.repeat_interleave(n, dim=0))
+
+    def changed(self, f: Callable[[Tensor], Tensor]) -> "Encoded":
+        """The same with f applied to each tensor."""
+        first, second = (LSTMState(*map(f, state)) for state in self.states)
+        return Encoded(f(self.memory), f(self.source_mask), (first, second))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return dict(vars(self.changed(Tensor.detach)))
 
 
 class Seq2Seq(nn.Module):
@@ -144,6 +151,17 @@ class Seq2Seq(nn.Module):
                 layer.state = tuple(state)
         return self.output(self.dropout(self.output_norm(x)))
 
+    def row_bytes(self, source_len: int) -> int:
+        """Bytes of a source of this length while the decoder writes, however much it writes."""
+        width = self.config.d_model
+        seen = 1 if self.attention is None else 3  # memory, keys, values
+        return decoding_bytes(
+            fixed=seen * source_len * width,
+            layer=2 * width,  # the state
+            num_layers=2,
+            output=self.output.weight,
+        )
+
     def conditioned(
         self, source_ids: Tensor, *, source_mask: Tensor | None = None
     ) -> "ConditionedSeq2Seq":
@@ -167,9 +185,20 @@ class ConditionedSeq2Seq(nn.Module):
     ) -> Float[Tensor, "batch target vocab_size"]:
         return self.model.decode(token_ids, self.encoded, target_mask=token_mask, cache=cache)
 
+    def _apply(
+        self, fn: Callable[[Tensor], Tensor], recurse: bool = True
+    ) -> "ConditionedSeq2Seq":
+        """`to(…)` moves what was read too."""
+        self.encoded = self.encoded.changed(fn)
+        return super()._apply(fn, recurse)
+
     def repeated(self, n: int) -> "ConditionedSeq2Seq":
         """The same with each source n times in a row, for n rows of the target each."""
         return ConditionedSeq2Seq(self.model, self.encoded.repeated(n))
+
+    def row_bytes(self, length: int) -> int:
+        """Bytes of a row; they do not grow with its length."""
+        return self.model.row_bytes(self.encoded.memory.shape[1])
 
     def make_cache(self, batch_size: int) -> KVCache:
         """The states of the two layers that write."""

@@ -20,6 +20,7 @@ from llmbook.checks import (
     require_positive,
     require_share,
 )
+from llmbook.models.decoding_bytes import decoding_bytes
 from llmbook.models.initialization import initialize
 from llmbook.models.inputs import real_tokens, seen_and_positions
 from llmbook.nn import (
@@ -253,6 +254,20 @@ class SequenceModel(nn.Module):
         for index, layer in enumerate(self.layers):
             x = layer(x, real, seen, None if cache is None else cache.layers[index])
         return self.norm(x)
+
+    def row_bytes(self, length: int) -> int:
+        """Bytes of a row while it grows to this length; only attention keeps all of it."""
+        kept = {
+            "attention": 2 * length,
+            "recurrence": 2,
+            "convolution": (self.config.kernel_size - 1) * 2 ** (self.config.num_layers - 1),
+        }
+        return decoding_bytes(
+            fixed=0,
+            layer=kept[self.config.mixer] * self.config.d_model,
+            num_layers=self.config.num_layers,
+            output=self.embedding.weight,
+        )
 
     def make_cache(self, batch_size: int) -> KVCache:
         """Keys and values for attention; for the others a state that does not grow."""

@@ -19,6 +19,7 @@ from llmbook.checks import (
     require_share,
 )
 from llmbook.models.conditioned import Conditioned
+from llmbook.models.decoding_bytes import decoding_bytes
 from llmbook.models.initialization import initialize
 from llmbook.models.inputs import real_tokens, require_memory, seen_and_positions
 from llmbook.nn import (
@@ -196,6 +197,16 @@ class Transformer(nn.Module):
         """√d_model times the embedding, plus the position."""
         scaled = embedding(token_ids) * self.config.d_model**0.5
         return self.dropout(scaled + self.positions(positions).to(scaled.dtype))
+
+    def row_bytes(self, source_len: int, target_len: int) -> int:
+        """Bytes of a source and a target of these lengths while the decoder writes."""
+        width = self.config.d_model
+        return decoding_bytes(
+            fixed=source_len * width,
+            layer=2 * (source_len + target_len) * width,  # keys and values of both attentions
+            num_layers=self.config.num_layers,
+            output=self.output.weight,
+        )
 
     def conditioned(
         self,

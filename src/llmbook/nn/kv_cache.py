@@ -43,6 +43,10 @@ class LayerCache:
         self.key, self.value = key, value
         return key, value
 
+    def __getstate__(self) -> dict[str, Tensor | None]:
+        """For copies and pickles: the values, without the way back to what they came from."""
+        return {name: x if x is None else x.detach() for name, x in vars(self).items()}
+
     def reorder(self, rows: Int[Tensor, "new_batch"]) -> None:
         if self.key is not None and self.value is not None:
             self.key, self.value = self.key[rows], self.value[rows]
@@ -56,6 +60,10 @@ class LayerState:
 
     def __init__(self) -> None:
         self.state: tuple[Tensor, ...] = ()
+
+    def __getstate__(self) -> dict[str, tuple[Tensor, ...]]:
+        """For copies and pickles: the values, without the way back to what they came from."""
+        return {"state": tuple(part.detach() for part in self.state)}
 
     def reorder(self, rows: Int[Tensor, "new_batch"]) -> None:
         self.state = tuple(part[rows] for part in self.state)

@@ -21,7 +21,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from llmbook.atomic import write_text
+from llmbook.atomic import replacing, write_text
 from llmbook.site.pages import Page, cut
 
 LANGUAGES = {"zh": "zh_CN", "en": "en"}
@@ -178,8 +178,8 @@ def _copy(source: Path, target: Path) -> bool:
         raise ValueError(f"missing file {source}")
     if target.exists() and filecmp.cmp(source, target, shallow=False):
         return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
+    with replacing(target) as new:
+        shutil.copyfile(source, new)
     return True
 
 

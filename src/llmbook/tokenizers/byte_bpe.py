@@ -18,13 +18,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from llmbook.tokenizers.base import require_ids
+from llmbook.checks import require_iterable, require_list, require_positive
+from llmbook.tokenizers.base import require_ids, require_text
 from llmbook.tokenizers.byte_level import pre_tokens, written
 from llmbook.tokenizers.fast_bpe import BYTES, apply_merges, learn_merges
 from llmbook.tokenizers.plain_bpe import Pair
 from llmbook.tokenizers.tokenizer_json import read_tokenizer_json, write_tokenizer_json
 
-CACHE_SIZE = 2**16
+CACHE_SIZE, LONGEST_KEPT = 2**16, 64  # pre-tokens whose ids are kept, and their characters at most
 
 
 class ByteBPE:
@@ -82,15 +83,19 @@ class ByteBPE:
             special_tokens: get the last ids, in this order; no merge makes them.
 
         Raises:
-            ValueError: vocab_size has no room for bytes and special tokens, a special token is repeated, `texts` is one string.
+            ValueError: vocab_size has no room for bytes and special tokens, a special token is repeated, `texts` or `special_tokens` is
+                one string or holds something else than texts.
         """
+        require_positive(vocab_size=vocab_size)
+        require_iterable("texts", texts)
+        special_tokens = require_list("special_tokens", special_tokens)
+        for token in special_tokens:
+            require_text(token)
         num_merges = vocab_size - len(BYTES) - len(special_tokens)
         if num_merges < 0:
             raise ValueError(
                 f"vocab_size must be at least {len(BYTES)} bytes + {len(special_tokens)} special tokens; got {vocab_size}"
             )
-        if isinstance(texts, str) or isinstance(special_tokens, str):
-            raise ValueError("expected texts and special_tokens as lists of strings; got a string")
         if len(set(special_tokens)) < len(special_tokens) or "" in special_tokens:
             raise ValueError(f"special tokens must differ and not be empty; got {special_tokens}")
         words = Counter(piece for text in texts for piece in pre_tokens(text))
@@ -104,7 +109,11 @@ class ByteBPE:
         Args:
             allow_special: the name of a special token in the text becomes its id, the longest name where several fit;
                 else it is text like any other, so that no user can write one.
+
+        Raises:
+            ValueError: it is no text.
         """
+        require_text(text)
         parts = self._special.split(text) if allow_special and self.special_ids else [text]
         ids: list[int] = []
         for index, part in enumerate(parts):
@@ -122,23 +131,23 @@ class ByteBPE:
         ids = [self.ids.get(token, self.unknown_id) for token in apply_merges(tokens, self._ranks)]
         if len(self._cache) >= CACHE_SIZE:
             self._cache.clear()
-        self._cache[piece] = ids
+        if len(piece) <= LONGEST_KEPT:  # long ones rarely come back
+            self._cache[piece] = ids
         return ids
 
     def tokens(self, ids: Sequence[int]) -> list[bytes]:
         """The bytes of each id, of a special token those of its name.
 
         Raises:
-            ValueError: an id outside the vocabulary.
+            ValueError: an id outside the vocabulary, or something else than ids.
         """
-        require_ids(ids, self.vocab_size)
-        return [self._tokens[id_] for id_ in ids]
+        return [self._tokens[id_] for id_ in require_ids(ids, self.vocab_size)]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of some ids; bytes that are no UTF-8 become U+FFFD, as in Python's `bytes.decode`.
 
         Raises:
-            ValueError: an id outside the vocabulary.
+            ValueError: an id outside the vocabulary, or something else than ids.
         """
         return b"".join(self.tokens(ids)).decode(errors="replace")
 

@@ -12,6 +12,8 @@ import re
 import unicodedata
 from functools import cache
 
+from llmbook.tokenizers.base import require_text
+
 # GPT-2's 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+, for the stand-ins that `stand_in` gives.
 PRE_TOKEN = re.compile(r"'(?:[stmd]|re|ve|ll)| ?[A-Za-z]+| ?[0-9]+| ?[^\sA-Za-z0-9]+|\s+(?!\S)|\s+", re.ASCII)
 
@@ -27,7 +29,11 @@ NEW_NUMBERS = """10d40-10d49 116d0-116e3 11bf0-11bf9 11f50-11f59 16130-16139 16d
 def pre_tokens(text: str) -> list[str]:
     """Cuts a text into the pieces that no merge crosses, by GPT-2's pattern: words and numbers with the space before them,
     the rest by kind, English endings such as 's apart. Joined, the pieces are the text again.
+
+    Raises:
+        ValueError: it is no text.
     """
+    require_text(text)
     kinds = text.translate({ord(character): stand_in(character) for character in set(text)})
     return [text[match.start() : match.end()] for match in PRE_TOKEN.finditer(kinds)]
 

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from llmbook.checks import require_at_least, require_iterable
 from llmbook.tokenizers.byte_level import pre_tokens
 
 Pair = tuple[bytes, bytes]
@@ -28,10 +29,10 @@ def train_bpe(texts: Iterable[str], num_merges: int) -> list[Pair]:
         num_merges: at most so many; fewer when no pair is left.
 
     Raises:
-        ValueError: one string in place of several, a negative number.
+        ValueError: one string in place of several, something else than texts, a negative number.
     """
-    if isinstance(texts, str) or num_merges < 0:
-        raise ValueError(f"expected a list of texts and num_merges >= 0; got {texts!r:.40} and {num_merges}")
+    require_iterable("texts", texts)
+    require_at_least(0, num_merges=num_merges)
     words = [single_bytes(word) for text in texts for word in pre_tokens(text)]
     merges: list[Pair] = []
     while len(merges) < num_merges:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from llmbook.atomic import write_text
 from llmbook.tokenizers.byte_level import alphabet, unwritten, written
 from llmbook.tokenizers.plain_bpe import Pair
 
@@ -63,7 +64,7 @@ def write_tokenizer_json(
         "decoder": PRE_TOKENIZER | {"trim_offsets": True},
         "model": MODEL | model,
     }
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def read_tokenizer_json(path: Path) -> Contents:

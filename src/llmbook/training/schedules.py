@@ -5,6 +5,8 @@ Book: §1.4.2
 
 import math
 
+from llmbook.checks import require_at_least, require_positive
+
 
 def warmup_cosine(step: int, *, peak: float, warmup_steps: int, total_steps: int, floor: float = 0.0) -> float:
     """Linear warm-up, then half a cosine down to the floor (Loshchilov and Hutter 2017, equation 5, without restarts).
@@ -13,12 +15,13 @@ def warmup_cosine(step: int, *, peak: float, warmup_steps: int, total_steps: int
     and n = `total_steps`; the floor is reached at step n and kept.
 
     Raises:
-        ValueError: a negative step, or not 0 ≤ warmup_steps ≤ total_steps.
+        ValueError: a negative step, not 0 ≤ warmup_steps ≤ total_steps, a peak or floor that is negative or not finite.
     """
-    if step < 0 or not 0 <= warmup_steps <= total_steps:
+    require_at_least(0, step=step, warmup_steps=warmup_steps, total_steps=total_steps)
+    if warmup_steps > total_steps or not 0 <= peak < math.inf or not 0 <= floor < math.inf:
         raise ValueError(
-            f"expected step >= 0 and 0 <= warmup_steps <= total_steps; "
-            f"got step {step}, warmup_steps {warmup_steps}, total_steps {total_steps}"
+            f"expected warmup_steps <= total_steps and a peak and floor that are finite and not negative; "
+            f"got warmup_steps {warmup_steps}, total_steps {total_steps}, peak {peak}, floor {floor}"
         )
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps
@@ -36,9 +39,7 @@ def inverse_sqrt(step: int, *, d_model: int, warmup_steps: int = 4000) -> float:
     Raises:
         ValueError: a negative step, d_model < 1 or warmup_steps < 1.
     """
-    if step < 0 or d_model < 1 or warmup_steps < 1:
-        raise ValueError(
-            f"expected step >= 0, d_model >= 1, warmup_steps >= 1; got step {step}, d_model {d_model}, warmup_steps {warmup_steps}"
-        )
+    require_at_least(0, step=step)
+    require_positive(d_model=d_model, warmup_steps=warmup_steps)
     number = step + 1
     return d_model**-0.5 * min(number**-0.5, number * warmup_steps**-1.5)

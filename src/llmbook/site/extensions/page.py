@@ -13,6 +13,8 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
 
+from llmbook.atomic import write_text
+
 CHAPTER = re.compile(r"(\d\d-[^/]+)/")
 POINT = re.compile(r"point-(\d+-\d+-\d+)")
 SECTION = re.compile(r"(\d\d-[^/]+)/section-\d+-\d+")
@@ -180,9 +182,7 @@ def write_points(app: Sphinx, exception: Exception | None) -> None:
     """Writes the list of points for `progress.js`; a classic script, because pages opened from a disk may not fetch."""
     if exception is None and app.builder.format == "html":
         text = json.dumps(points(app.env), ensure_ascii=False, separators=(",", ":"))
-        path = Path(app.outdir, "_static", "js", "points.js")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"window.llmbookPoints = {text};\n", encoding="utf-8")
+        write_text(Path(app.outdir, "_static", "js", "points.js"), f"window.llmbookPoints = {text};\n")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

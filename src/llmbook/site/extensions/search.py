@@ -16,6 +16,7 @@ Book: §0
 import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -24,6 +25,7 @@ from sphinx.application import Sphinx
 from sphinx.builders.html import StandaloneHTMLBuilder
 from sphinx.config import Config
 
+from llmbook.atomic import write_text
 from llmbook.book.bibliography import short_citation
 
 RECORDS = "search-records.js"
@@ -152,9 +154,7 @@ def write_records(app: Sphinx, exception: Exception | None) -> None:
         return
     listed = json.dumps(records(app), ensure_ascii=False, separators=(",", ":"))
     script = f"window.LLMBook = window.LLMBook || {{}};\nLLMBook.searchRecords = {listed};\n"
-    path = app.outdir / RECORDS
-    if not path.exists() or path.read_text(encoding="utf-8") != script:
-        path.write_text(script, encoding="utf-8")
+    write_text(Path(app.outdir, RECORDS), script)
     for pattern in LEFTOVERS:
         for leftover in app.outdir.glob(pattern):
             leftover.unlink()
