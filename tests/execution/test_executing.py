@@ -8,15 +8,19 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from llmbook import closure, paths
+from llmbook import closure, drawing, paths
 from llmbook.book import expected
 from llmbook.book.source import read
+from llmbook.drawing import FONT, SVG
+from llmbook.edition import split
 from llmbook.edition.book import Book
 from llmbook.edition.split import reader_notebook, site_notebook
 from llmbook.execution import executing, holding, kept
 from llmbook.execution.executing import ChapterError, run_chapter, stored_execution
 from llmbook.execution.kept import Execution
 from llmbook.site import publish
+
+FONT_FILE = paths.data_dir() / FONT
 
 ENTRY = '[[file]]\npath = "poems/one.txt"\nsha256 = "0"\n'
 
@@ -162,6 +166,32 @@ def test_what_is_published_quotes_the_execution_beside_it_and_what_is_to_be_run_
         site = site_notebook(whole, source, lang, outputs)
         for notebook, value in ((to_run, "8"), (executed, "7.25"), (site, "7.25")):
             assert sentence.format(value) in "\n".join(cell.source for cell in notebook.cells)
+
+
+def test_a_figure_speaks_the_language_of_its_edition_and_a_missing_label_is_a_complaint(
+    book: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(holding, "vendored", lambda name: FONT_FILE)
+    monkeypatch.setattr(split, "vendored", lambda name: FONT_FILE)
+    text = book.read_text(encoding="utf-8")
+    labelled = "tags: [run]\nlabels: {zh: {layers: 层数}, en: {损失: loss}}\n"
+    book.write_text(text.replace("tags: [run]\n", labelled), encoding="utf-8")
+    source, whole = read(book), Book.read()
+    drawn = {"output_type": "display_data", "metadata": {}}
+    drawn["data"] = {SVG: '<svg xmlns="http://www.w3.org/2000/svg"><text>layers</text><text>损失</text></svg>'}
+    outputs = {cell.id: [drawn] if cell.tag == "run" else [] for cell in source.code()}
+    for lang, words in (("zh", ["层数", "损失"]), ("en", ["layers", "loss"])):
+        for make in (reader_notebook, site_notebook):
+            (shown,) = [
+                output for cell in make(whole, source, lang, outputs).cells for output in cell.get("outputs", [])
+            ]
+            assert drawing.words(shown["data"][SVG]) == words
+            assert "@font-face" in shown["data"][SVG]
+    done = Execution("01-small", "", "", outputs, {}, 0.0, [1.0])
+    assert holding.label_complaints(source, done) == []
+    book.write_text(text, encoding="utf-8")
+    (complaint,) = holding.label_complaints(read(book), replace(done, outputs=outputs))
+    assert complaint.endswith("no label for 'layers'")
 
 
 def test_a_claim_that_left_its_tolerance_or_vanished_is_a_complaint(book: Path):
