@@ -215,6 +215,19 @@ def test_expected_is_renewed_and_the_difference_told(book: Path, executed: Execu
     assert expected.store_expected(read(book), run_chapter(read(book)).outputs) == ["1.1.1/ratio: 8 → 9"]
 
 
+def test_a_broken_claim_is_not_stored_and_a_timing_stays_as_it_was(book: Path):
+    text = book.read_text(encoding="utf-8")
+    timed = text.replace("8.0, at_least=7.0", "8.0, at_least=7.0, timing=True")
+    for value, at_least, stays in (("8.0", "7.0", 8.0), ("9.0", "7.0", 8.0), ("9.0", "7.5", 9.0)):
+        book.write_text(timed.replace("8.0, at_least=7.0", f"{value}, at_least={at_least}"), encoding="utf-8")
+        expected.store_expected(read(book), run_chapter(read(book)).outputs)
+        assert expected.expected_claims(read(book))["1.1.1/ratio"]["values"] == [stays]
+    book.write_text(text.replace("8.0, at_least=7.0", "6.0, at_least=7.0"), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"claim 1\.1\.1/ratio is 6, its bound is ≥ 7\nnothing is stored"):
+        expected.store_expected(read(book), run_chapter(read(book)).outputs)
+    assert expected.expected_claims(read(book))["1.1.1/ratio"]["values"] == [9.0]
+
+
 def test_progress_bars_are_not_kept():
     bar = {"output_type": "stream", "name": "stderr", "text": "\r 50%|█"}
     warning = {"output_type": "stream", "name": "stderr", "text": "careful\n"}

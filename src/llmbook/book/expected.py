@@ -60,13 +60,36 @@ def claims_of(outputs: list[dict]) -> list[dict]:
 
 
 def store_expected(source: Source, outputs: dict[str, list[dict]]) -> list[str]:
-    """Stores the outputs of an execution (cell id → outputs) as the expected ones; returns a line for each thing that changed."""
+    """Stores the outputs of an execution (cell id → outputs) as the expected ones; returns a line for each thing that changed.
+
+    A timing that was stored stays, as long as what is claimed of it stays: another day's value says nothing new.
+
+    Raises:
+        ValueError: a claim does not keep its bound; nothing is stored.
+    """
     strict = {sha(cell.source): text_outputs(outputs[cell.id]) for cell in source.code() if cell.tag in STRICT}
-    claims = {claim["id"]: claim for cell in source.code() for claim in claims_of(outputs[cell.id])}
+    made = {claim["id"]: claim for cell in source.code() for claim in claims_of(outputs[cell.id])}
+    if broken := [
+        f"claim {name} is {claim['text']}, its bound is {claim['bound']}"
+        for name, claim in made.items()
+        if not claim["holds"]
+    ]:
+        raise ValueError(
+            "\n".join([*broken, "nothing is stored; mend the claim, or, if it is a timing, let nothing else run"])
+        )
+    before = expected_claims(source)
+    claims = {name: before[name] if same_timing(before.get(name), claim) else claim for name, claim in made.items()}
     changes = _changes(source, expected_outputs(source), strict) + _claim_changes(expected_claims(source), claims)
     for kind, content in (("outputs", {key: value for key, value in strict.items() if value}), ("claims", claims)):
         write_text(_path(source, kind), json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     return changes
+
+
+def same_timing(stored: dict | None, made: dict) -> bool:
+    """Whether a claim is of a time, and claims what the stored one does but for the value."""
+    of_value = ("values", "text")
+    claimed = {key: value for key, value in made.items() if key not in of_value}
+    return made["timing"] and stored is not None and claimed == {k: v for k, v in stored.items() if k not in of_value}
 
 
 def _changes(source: Source, old: dict[str, list[dict]], new: dict[str, list[dict]]) -> list[str]:

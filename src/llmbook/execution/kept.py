@@ -106,13 +106,13 @@ def _texts(codes: Iterable[str]) -> Iterator[str]:
 
 
 def read_execution(slug: str) -> Execution | None:
-    """The kept execution of a chapter, be it still true or not; None where there is none of this version of the book's programs."""
+    """The kept execution of a chapter, be it still true or not; None where there is none, or none that can be read."""
     path = execution_path(slug)
     if not path.exists():
         return None
     try:
         return Execution(**json.loads(path.read_text(encoding="utf-8")))
-    except TypeError:  # kept by another version, with other fields
+    except (TypeError, ValueError):  # kept by another version, with other fields, or damaged
         return None
 
 
