@@ -58,16 +58,29 @@ def weights(data: Path) -> list[File]:
     """The files under weights/, by run.
 
     Raises:
-        ValueError: a run that `RUNS` does not describe.
+        ValueError: a run that `RUNS` does not describe, or a file that is not the one that its run made.
     """
     files: list[File] = []
     for path in sorted(path for path in (data / "weights").rglob("*") if path.is_file() and path.name != "LICENSE.md"):
         run = path.relative_to(data / "weights").parts[0].partition(".")[0]
         if run not in RUNS:
             raise ValueError(f"{path.name} under weights/ is of the run {run!r}; known: {', '.join(sorted(RUNS))}")
+        require_made(data, path, run)
         licence, what = RUNS[run]
         files.append((path.relative_to(data).as_posix(), {"run": run}, licence, f"{path.name}: {what}"))
     return files
+
+
+def require_made(data: Path, path: Path, run: str) -> None:
+    """Raises ValueError unless the receipts of the run, where there are some, name these bytes: damage is not entered as right."""
+    receipts = data / "runs" / f"{run}.jsonl"
+    lines = receipts.read_text(encoding="utf-8").splitlines() if receipts.is_file() else []
+    made = {receipt["weights"].get(path.name) for receipt in map(json.loads, lines)} - {None}
+    if made and hashlib.sha256(path.read_bytes()).hexdigest() not in made:
+        name = path.relative_to(data).as_posix()
+        raise ValueError(
+            f"{name} is not the file that the run {run} made; restore it with `git checkout -- data/{name}`"
+        )
 
 
 def written(data: Path, files: Iterable[File]) -> None:

@@ -22,9 +22,10 @@ def vendored(name: str) -> Path:
     path = paths.data_dir() / name
     found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
     if found != expected[name]:
+        again = "" if name.startswith("weights/") else ", or fetch it again with `make vendor`"
         raise ValueError(
             f"{path} is not the file that the book was made with: expected sha256 {expected[name]}, found {found}; "
-            f"restore it with `git checkout -- data/{name}`, or fetch it again with `make vendor`"
+            f"restore it with `git checkout -- data/{name}`{again}"
         )
     return path
 

@@ -279,6 +279,22 @@ def test_weights_of_an_unknown_run_are_refused(copied):
         vendor.main(["--manifest"])
 
 
+@pytest.mark.messages
+def test_damaged_weights_are_not_entered_as_right(copied):
+    path = copied / "weights" / "pinyin" / "config.json"
+    path.parent.mkdir(parents=True)
+    (copied / "runs").mkdir()
+    made = {"weights": {"config.json": hashlib.sha256(b"made").hexdigest()}}
+    (copied / "runs" / "pinyin.jsonl").write_text(json.dumps(made), encoding="utf-8")
+    path.write_bytes(b"made")
+    vendor.main(["--manifest"])
+    before = (copied / "MANIFEST.toml").read_bytes()
+    path.write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"weights/pinyin/config\.json is not the file that the run pinyin made"):
+        vendor.main(["--manifest"])
+    assert (copied / "MANIFEST.toml").read_bytes() == before
+
+
 def test_every_source_has_a_client_and_all_that_is_checked():
     sources = [
         source
