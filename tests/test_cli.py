@@ -10,6 +10,7 @@ from nbformat.sign import NotebookNotary
 from small_book import more_chapters
 
 from llmbook import cli, paths
+from llmbook.turn import turn
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -44,6 +45,13 @@ while not Path("begun-{other}").exists():
     assert capsys.readouterr().out.count("executed in") == 2
     assert run(monkeypatch, "execute") == 0
     assert capsys.readouterr().out.count("unchanged") == 2
+
+
+def test_two_commands_at_once_in_a_checkout_are_refused(book: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    with turn(paths.build_dir(), "llmbook book"):
+        assert run(monkeypatch, "split") == 1
+    assert f"`llmbook book` (process {os.getpid()}) is at work in {paths.root()}" in capsys.readouterr().err
+    assert run(monkeypatch, "split") == 0
 
 
 def test_check_lists_findings_and_fails(book: Path, monkeypatch: pytest.MonkeyPatch, capsys):

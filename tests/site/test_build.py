@@ -213,3 +213,15 @@ def test_a_missing_file_is_named(site: Site) -> None:
     missing = site.build / "none.bib"
     with pytest.raises(ValueError, match=re.escape(os.fspath(missing))):
         build_site(replace(site, bibliography=missing))
+
+
+def test_a_site_that_lacks_a_page_does_not_take_the_old_ones_place(tmp_path: Path) -> None:
+    site = make_site(tmp_path)
+    html = build_site(site)
+    (site.build / "site-out/en/html/notation.html").unlink()
+    (site.build / "site-out/key").unlink()
+    with pytest.raises(SiteError, match=r"lacks 1 of \d+ pages, en/notation\.html first; the one before stays"):
+        build_site(site)
+    assert (html / "en/notation.html").is_file()
+    (html / "en/notation.html").unlink()
+    assert (build_site(site) / "en/notation.html").is_file()

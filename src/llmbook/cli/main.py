@@ -6,7 +6,9 @@ Book: §0
 """
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +16,7 @@ from llmbook import paths
 from llmbook.cli.assets import assets_app
 from llmbook.cli.recorded import run, runs
 from llmbook.grading.commands import course_app
+from llmbook.turn import turn
 
 if TYPE_CHECKING:
     from llmbook.book.source import Source
@@ -31,6 +34,17 @@ app.command()(run)
 app.command()(runs)
 
 
+def in_turn(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with `build/` kept to it while it runs."""
+
+    @wraps(command)
+    def kept(*args: Any, **kwargs: Any) -> None:
+        with turn(paths.build_dir(), f"llmbook {command.__name__.removesuffix('_command')}"):
+            command(*args, **kwargs)
+
+    return kept
+
+
 def main() -> None:
     """Runs the command line; a caller's mistake becomes one clear message and exit code 1."""
     try:
@@ -41,6 +55,7 @@ def main() -> None:
 
 
 @app.command()
+@in_turn
 def split() -> None:
     """Check both languages of every chapter and write the notebooks to build/notebooks."""
     from llmbook.edition.book import Book
@@ -77,12 +92,14 @@ def lock_command(
 
 
 @app.command()
+@in_turn
 def execute(chapters: Names = None, force: bool = False) -> None:
     """Execute chapters (all, or those named) unless their kept execution is still true."""
     _executed(_sources(_book(), chapters), force=force)
 
 
 @app.command("expected")
+@in_turn
 def expected_command(chapters: Names = None) -> None:
     """Renew chapters/expected from an execution and show what changed."""
     from llmbook.book import expected
@@ -94,6 +111,7 @@ def expected_command(chapters: Names = None) -> None:
 
 
 @app.command()
+@in_turn
 def site() -> None:
     """Build both sites from the kept executions."""
     from llmbook.site import publish
@@ -105,6 +123,7 @@ def site() -> None:
 
 
 @app.command()
+@in_turn
 def book(strict: Strict = False) -> None:
     """Split, execute what has changed, write notebooks and site; say where they are."""
     from llmbook.edition.split import split as split_all
@@ -129,6 +148,7 @@ def book(strict: Strict = False) -> None:
 
 
 @app.command()
+@in_turn
 def section(name: str) -> None:
     """Run one section (1.2) or point (1.2.3) with the chapter's set-up cells, print what it prints, keep its notebook."""
     import nbformat

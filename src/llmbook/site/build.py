@@ -266,6 +266,11 @@ def _publish(site: Site, docnames: set[str]) -> None:
         _copy(path, new / "weights" / path.name)
     write_text(new / "index.html", ENTRY.format(**site.outline["title"]))
     archive(new, new / ARCHIVE)
+    wanted = [f"{lang}/{name}.html" for lang in LANGUAGES for name in sorted(docnames)]
+    if lacking := [name for name in wanted if not (new / name).is_file()]:
+        raise SiteError(
+            f"the new site lacks {len(lacking)} of {len(wanted)} pages, {lacking[0]} first; the one before stays"
+        )
     if html.exists():
         html.rename(old)
     new.rename(html)

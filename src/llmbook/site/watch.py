@@ -14,6 +14,7 @@ from llmbook.edition.book import Book
 from llmbook.execution.executing import run_chapter
 from llmbook.execution.kept import Execution, read_execution
 from llmbook.site.publish import part_of, publish_site
+from llmbook.turn import turn
 
 
 def watch(name: str, tell: Callable[[str], None], changes: Iterator[None]) -> None:
@@ -30,14 +31,15 @@ def watch(name: str, tell: Callable[[str], None], changes: Iterator[None]) -> No
     for _ in changes:
         began = time.monotonic()
         try:
-            book = Book.read()
-            book.require_sound(book.chapter(name), locked=False)
-            kept = [(source, _last(source)) for source in book.chapters]
-            for number, (source, execution) in enumerate(kept):
-                if source == book.chapter(name):
-                    outputs |= _executed(source, name, execution.outputs | outputs)
-                    kept[number] = source, replace(execution, outputs=execution.outputs | outputs)
-            index = publish_site(book, kept) / "index.html"
+            with turn(paths.build_dir(), f"llmbook watch {name}"):
+                book = Book.read()
+                book.require_sound(book.chapter(name), locked=False)
+                kept = [(source, _last(source)) for source in book.chapters]
+                for number, (source, execution) in enumerate(kept):
+                    if source == book.chapter(name):
+                        outputs |= _executed(source, name, execution.outputs | outputs)
+                        kept[number] = source, replace(execution, outputs=execution.outputs | outputs)
+                index = publish_site(book, kept) / "index.html"
         except ValueError as error:
             tell(str(error))
             continue
