@@ -215,8 +215,8 @@ def test_a_missing_file_is_named(site: Site) -> None:
         build_site(replace(site, bibliography=missing))
 
 
-def test_a_site_that_lacks_a_page_does_not_take_the_old_ones_place(tmp_path: Path) -> None:
-    site = make_site(tmp_path)
+def test_a_site_that_lacks_a_page_does_not_take_the_old_ones_place(site: Site, tmp_path: Path) -> None:
+    site = replace(site, build=tmp_path / "build")
     html = build_site(site)
     (site.build / "site-out/en/html/notation.html").unlink()
     (site.build / "site-out/key").unlink()
