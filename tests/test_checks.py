@@ -10,7 +10,7 @@ from llmbook import checks
 
 
 def test_what_is_right_passes():
-    checks.require_positive(d_model=1, num_heads=np.int64(7))
+    checks.require_positive(d_model=1, num_heads=7)
     checks.require_at_least(0, step=0)
     checks.require_share(dropout=0.0)
     checks.require_even(d_model=2)
@@ -22,6 +22,23 @@ def test_what_is_right_passes():
     checks.require_mask(torch.ones(2, 3, dtype=torch.bool), [2, 3])
     checks.require_indices(torch.tensor([[0, 4]]), "token ids", "id", vocab_size=5)
     checks.require_indices(torch.zeros(2, 0, dtype=torch.long), "token ids", "id", vocab_size=5)
+
+
+@pytest.mark.messages
+def test_what_is_an_integer():
+    assert all(map(checks.is_integer, (0, -3, 10**30, np.int64(7))))
+    assert not any(map(checks.is_integer, (True, 1.0, "1", None, np.float64(1), np.bool_(True), [1])))
+    checks.require_positive(num_heads=np.int64(7))
+
+
+@pytest.mark.messages
+def test_what_can_be_gone_through_as_a_list():
+    for values in ([1, 2], (1, 2), iter([1, 2]), range(1, 3), np.array([1, 2]), {1: 0, 2: 0}.values()):
+        checks.require_iterable("rows", values)
+    assert checks.require_list("rows", iter([1, 2])) == [1, 2]
+    for wrong in ("ab", b"ab", {1: 2}, {1}, {1: 2}.keys(), None, 3):
+        with pytest.raises(ValueError, match=f"rows is a {type(wrong).__name__}; expected a list"):
+            checks.require_list("rows", wrong)
 
 
 def test_where_a_tensor_has_no_values(monkeypatch):

@@ -292,7 +292,7 @@ def test_an_interrupted_write_of_receipts_leaves_the_old_ones(tmp_path: Path, mo
     def cut(*_):
         raise OSError("power cut")
 
-    monkeypatch.setattr("llmbook.receipts.os.replace", cut)
+    monkeypatch.setattr("llmbook.atomic.os.replace", cut)
     with pytest.raises(OSError, match="power cut"):
         write_receipts(run.receipts, [replace(receipts[0], seconds=1.0)])
     assert read_receipts(run.receipts) == receipts

@@ -33,7 +33,7 @@ def train(config, seed, *, fit=fit):
     torch.manual_seed(seed)
     model = torch.nn.Linear(4, config.width)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    fit(model, lambda step: torch.ones(3, 4) * step, loss=loss, optimizer=optimizer, max_steps=20, seed=seed)
+    fit(model, lambda step: torch.ones(3, 4) * 0.1 * step, loss=loss, optimizer=optimizer, max_steps=20, seed=seed)
     return model
 
 @torch.no_grad()

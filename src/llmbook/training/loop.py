@@ -86,8 +86,8 @@ def fit(
     Raises:
         ValueError: before any work: `max_steps`, `accumulate` or `every` below 1, `clip` not positive, no function where one is asked
             for, nothing to train, a checkpoint of another model or optimizer or of more than `max_steps` updates, or one that can't be
-            saved. On the way, with the step's number and the last checkpoint: a loss that is no scalar, follows from no parameter or is
-            the mean of nothing; a loss, a gradient, a learning rate or, where they are to be saved, parameters that are not finite.
+            saved. On the way: a loss that is no scalar, follows from no parameter or is the mean of nothing; a learning rate that is none;
+            with the step's number and the last checkpoint, a loss, a gradient or, when they are saved, parameters that are not finite.
     """
     require_positive(max_steps=max_steps, accumulate=accumulate)
     require_clip(clip)
