@@ -88,8 +88,8 @@
         const chart = window.LLMBook.plot.chart({
           x: { from: 0, to: depth, label: words.across, ticks: Array.from({ length: Math.floor(depth / apart) + 1 }, (_, i) => i * apart) },
           y: { from: 10 ** low, to: 10 ** high, log: true },
+          legend: ["gradient", "forward"].map((name) => [words[name], SERIES[name]]),
         });
-        chart.legend(["gradient", "forward"].map((name) => [words[name], SERIES[name]]));
         for (const [name, style] of Object.entries(SERIES)) {
           chart.line(name, found[name].map((value, l) => [l, value]), style);
           found[name].forEach((value, l) => {

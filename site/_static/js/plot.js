@@ -1,12 +1,11 @@
 // needs: numbers
-// Charts of live figures, drawn in an SVG 480 units wide that shrinks on a phone. Words and numbers stand in it, never images of them.
+// Charts of live figures, in an SVG 480 units wide; on a phone 360, so that its letters shrink less.
 //
-//   const chart = LLMBook.plot.chart({x: axis, y: axis, top, high})
+//   const chart = LLMBook.plot.chart({x: axis, y: axis, top, high, right, legend})
 //     axis: {from, to, log, ticks, text, label}; `log` makes it logarithmic. `ticks`: where it is marked, unless at
-//     round numbers; `text(value)`: what is written there
-//   chart.line(name, [[x, y], …], style)          style: {color, dash, width, mark}; a point is left out where no number is finite.
+//     round numbers; `text(value)`: what is written there. legend: [[text, style], …], above the chart
+//   chart.line(name, [[x, y], …], style)          style: {color, dash, width, mark}; what has no place is left out.
 //   chart.mark(name, x, y, style, title)          Lines and marks of one name are one series: its dash or its mark tells it from others
-//   chart.legend([[text, style], …])              above the chart
 //   chart.ends([[text, y, style], …])             at the lines' ends on the right, pushed apart
 //   chart.rule(x, {text, to, dash, color})        a vertical line from the axis up, or up to `to` only
 //   chart.text(x, y, text, {dx, dy, anchor, …})   with a halo, to stand on lines
@@ -16,7 +15,8 @@
   "use strict";
   const { svg, drawing } = window.LLMBook.live;
   const { grouped, minus } = window.LLMBook.numbers;
-  const WIDE = 480;
+  const NARROW = window.matchMedia("(max-width: 30rem)").matches;
+  const WIDE = NARROW ? 360 : 480;
   const [GRID, AXIS] = ["#ddd", "#888"];
   const HALO = { stroke: "#fff", "stroke-width": 4, "stroke-linejoin": "round", "paint-order": "stroke" };
   const MARKS = {
@@ -59,8 +59,9 @@
     ...(dash?.startsWith("0") && { "stroke-linecap": "round" }),
   });
 
-  function chart({ x: across, y: up, top = 42, high = 384, right = 16 }) {
+  function chart({ x: across, y: up, top: least = 42, high = 384, right = 16, legend = [] }) {
     const made = drawing(WIDE, high);
+    const top = least + (NARROW ? 18 * Math.max(0, legend.length - 1) : 0);
     const frame = { left: 52, right: WIDE - right, top, floor: high - (across.label ? 42 : 26) };
     const x = scale(across, frame.left, frame.right);
     const y = scale(up, frame.floor, frame.top);
@@ -77,6 +78,14 @@
     made.append(path(`M${frame.left} ${frame.top}V${frame.floor}H${frame.right}`, { stroke: AXIS }));
     if (across.label) text({ x: (frame.left + frame.right) / 2, y: high - 5, "text-anchor": "middle" }, across.label);
     if (up.label) text({ x: 2, y: top - 28 }, up.label);
+
+    legend.forEach(([label, style], place) => {
+      const start = frame.left + (NARROW ? 0 : ((frame.right - frame.left) / legend.length) * place);
+      const y = 14 + (NARROW ? 18 * place : 0);
+      made.append(path(`M${at(start)} ${y}h40`, stroke(style)));
+      if (style.mark) made.append(MARKS[style.mark](start + 20, y, style.color));
+      text({ x: at(start + 48), y: y + 5 }, label);
+    });
 
     function line(name, points, style) {
       const seen = points.map(([a, b]) => [x(a), y(b)]).filter((point) => point.every(Number.isFinite));
@@ -100,15 +109,6 @@
       if (label) text({ x: at(x(a)), y: frame.top - 6, "text-anchor": anchor }, label);
     }
 
-    function legend(all) {
-      all.forEach(([label, style], place) => {
-        const start = frame.left + ((frame.right - frame.left) / all.length) * place;
-        made.append(path(`M${at(start)} 14h40`, stroke(style)));
-        if (style.mark) made.append(MARKS[style.mark](start + 20, 14, style.color));
-        text({ x: at(start + 48), y: 19 }, label);
-      });
-    }
-
     function ends(all) {
       let last = Infinity;
       for (const [label, value, { color }] of [...all].sort((one, other) => one[1] - other[1])) {
@@ -118,7 +118,7 @@
     }
 
     return {
-      drawing: made, frame, x, y, line, mark, rule, legend, ends,
+      drawing: made, frame, x, y, line, mark, rule, ends,
       text: (a, b, label, { dx = 0, dy = 0, anchor = "start" } = {}) =>
         text({ x: at(x(a) + dx), y: at(y(b) + dy), "text-anchor": anchor, ...HALO }, label),
     };
@@ -132,7 +132,7 @@
   }
 
   function bars(rows) {
-    const [left, room, row] = [98, 260, 30];
+    const [left, room, row] = [98, WIDE - 220, 30];
     const made = drawing(WIDE, row * rows.length + 10);
     const most = Math.max(...rows.map(({ value }) => value));
     rows.forEach(({ label, value, text, note, color, hatched }, place) => {
@@ -149,5 +149,5 @@
     return made;
   }
 
-  window.LLMBook.plot = { WIDE, chart, bars };
+  window.LLMBook.plot = { chart, bars };
 })();
