@@ -188,8 +188,9 @@ def test_a_damaged_address_changes_nothing_and_stops_nothing(live: Live, name: s
     figure = live(name)
     page = figure.page
     page.goto(figure.address("en", "#%E0%A4%A?x=1"))
-    page.wait_for_load_state("load")
-    figure.open()
+    if button := page.query_selector(f"{figure.at} .live-start"):
+        button.click()
+    page.wait_for_selector(f"{figure.at}[data-live=on]", timeout=WAIT)
     values = shown(figure)
     wrong = page.eval_on_selector_all(f"{figure.at} [data-key]", IMPOSSIBLE)
     strange = [("constructor", "x"), ("__proto__", "x"), ("nothing", "1")]

@@ -28,6 +28,6 @@ def test_it_gives_the_dot_product_by_keyboard(live: Callable[[str], Figure], lan
         (at,) = figure.all(".live-map circle", "dot => Number(dot.getAttribute('cy'))")
         assert at == line[1::2][2 * distance]
         _, zero, most = figure.all(
-            ".live-map path[stroke='#ddd']", "line => Number(/ ([\\d.]+)H/.exec(line.getAttribute('d'))[1])"
+            ".live-map path[d*='H']:not([d*='V'])", "line => Number(/ ([\\d.]+)H/.exec(line.getAttribute('d'))[1])"
         )
         assert (zero - at) / (zero - most) == pytest.approx(expected / (width // 2), abs=0.002)

@@ -68,7 +68,8 @@
     const text = (attributes, ...parts) => made.append(svg("text", attributes, ...parts));
 
     for (const value of up.ticks || round(up)) {
-      made.append(path(`M${frame.left} ${at(y(value))}H${frame.right}`, { stroke: GRID }));
+      const stroke = value === (up.log ? 1 : 0) ? AXIS : GRID;
+      made.append(path(`M${frame.left} ${at(y(value))}H${frame.right}`, { stroke }));
       text({ x: frame.left - 6, y: at(y(value) + 5), "text-anchor": "end" }, ...written(up, value));
     }
     for (const value of across.ticks || round(across)) {
