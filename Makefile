@@ -106,7 +106,7 @@ expected: setup  ## renew chapters/expected from an execution and show what chan
 runs: setup  ## run all recorded runs again, for hours, and show old results against new (authors)
 	@$(LLMBOOK) run --all --again
 
-pictures: setup-test  ## draw the still pictures of the live figures again, from the built site (authors; needs Chromium)
+pictures: setup-test  ## draw the still pictures of the live figures again (authors; needs Chromium)
 	@$(PY) site/live_pictures.py
 
 vendor: setup  ## fetch the vendored data, fonts and scripts again and check their hashes (authors; needs npm and apt)

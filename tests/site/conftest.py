@@ -3,11 +3,12 @@
 Its prose stands in `chapter.zh.md` and `chapter.en.md`, a cell between two `+++`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
+from live_figures import NAMES, Figure, site_of_figures
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from playwright.sync_api import Browser, Page
@@ -178,6 +179,12 @@ def built(site: Site) -> Path:
     return build_site(site)
 
 
+@pytest.fixture(scope="session")
+def live_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a site with a page for each live figure."""
+    return build_site(site_of_figures(tmp_path_factory.mktemp("live"), NAMES))
+
+
 @pytest.fixture(scope="session", params=["fixture", pytest.param("book", marks=pytest.mark.built)])
 def html(request: pytest.FixtureRequest) -> Path:
     """What must hold of every site is held of the fixture's and of the book's own."""
@@ -199,3 +206,9 @@ def page(browser: Browser) -> Iterator[Page]:
     yield opened
     opened.close()
     assert complaints == []
+
+
+@pytest.fixture
+def live(page: Page, live_site: Path) -> Callable[[str], Figure]:
+    """A live figure by its name, on its own page."""
+    return lambda name: Figure(page, live_site, name)

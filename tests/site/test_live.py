@@ -1,348 +1,246 @@
-"""The live figures of the built book, moved like a reader moves them; what they show is held to what Python computes."""
+"""What every live figure must do, whatever it shows: each test runs for each figure that has a script."""
 
-import copy
-import importlib.util
-import math
-import re
-from pathlib import Path
-from unittest import mock
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlencode
 
 import pytest
-import torch
-from accessibility import violations
-from playwright.sync_api import Browser, ElementHandle, Page
+from accessibility import GLYPHS, violations
+from live_figures import LANGUAGES, NAMES, WAIT, Figure, live_pictures
+from playwright.sync_api import Browser
 
-import llmbook.models.transformer
-from llmbook import paths
-from llmbook.data import pinyin_pairs
-from llmbook.generation import Transcriber, generate, load_transcriber, load_translator
-from llmbook.generation.translator import LONGEST
-from llmbook.models import attention_maps
-from llmbook.nn import sinusoidal_encoding
+from llmbook.book.diagrams import diagram
 
-pytestmark = pytest.mark.built
-SITE = Path(__file__).resolve().parents[2] / "site"
-SPEC = importlib.util.spec_from_file_location("llmbook_live_pictures", SITE / "live_pictures.py")
-assert SPEC
-assert SPEC.loader
-live_pictures = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(live_pictures)
-SECTION = "01-transformer/section-1-2.html"
-WAIT = 60_000
-
-
-def address(lang: str, fragment: str = "") -> str:
-    return (paths.build_dir() / "html" / lang / SECTION).as_uri() + fragment
-
-
-@pytest.fixture(scope="module")
-def reader() -> Transcriber:
-    return load_transcriber()
-
-
-def started(page: Page, name: str, lang: str = "zh", query: str = "") -> ElementHandle:
-    """The live figure, started with a click, or by an address with a state."""
-    page.goto(address(lang, f"#fig-live-{name}{query}"))
-    if not query and name != "sinusoids":
-        page.click(f"#fig-live-{name} .live-start")
-    return page.wait_for_selector(f"#fig-live-{name}[data-live=on]", timeout=WAIT)
-
-
-def control(name: str, key: str) -> str:
-    return f"#fig-live-{name} [data-key={key}]"
-
-
-def cell(holder: ElementHandle, row: int, column: int) -> float:
-    title = holder.query_selector(f".live-map g[data-row='{row}'][data-column='{column}'] title")
-    return float(title.text_content().rpartition(": ")[2])
+Live = Callable[[str], Figure]
+in_both_languages = pytest.mark.parametrize("lang", LANGUAGES)
+of_all_figures = pytest.mark.parametrize("name", NAMES)
+# what each control shows, by its key, and what it may not be
+VALUES = """all => Object.fromEntries(all.map(one => [one.dataset.key, String(one.type === "checkbox" ? one.checked : one.value)]))"""
+IMPOSSIBLE = """all => all.flatMap(one => {
+  const step = Number(one.step) || 1;
+  const wrong = {
+    range: [Number(one.max) + step, Number(one.min) + step / 2, "NaN"],
+    checkbox: ["maybe", "", "0"],
+    "select-one": ["no option", "", one.value + "9"],
+  }[one.type] || ["x".repeat(one.maxLength + 1)];
+  return wrong.map(value => [one.dataset.key, String(value)]);
+})"""
+# all values of the controls by which a picture is stretched
+EXTREMES = """all => all.flatMap(one => {
+  if (one.type === "range") return [[one.dataset.key, one.min], [one.dataset.key, one.max]];
+  if (one.type !== "select-one") return [];
+  return [[one.dataset.key, one.options[0].value], [one.dataset.key, one.options[one.options.length - 1].value]];
+})"""
+# texts outside of the picture or on one another; a line of text is taller than its letters, a slanted one lies in a box of air
+CROWDED = """holder => {
+  const drawing = holder.querySelector(".live-map svg");
+  if (!drawing) return [];
+  const box = drawing.getBoundingClientRect();
+  const all = [...drawing.querySelectorAll("text")].map(text =>
+    [text.textContent, text.getBoundingClientRect(), text.matches("[transform]")]);
+  const out = ([, at]) => at.left < box.left - 1 || at.right > box.right + 1 || at.top < box.top - 1 || at.bottom > box.bottom + 1;
+  const meet = ([, a, slanted], [, b, other]) =>
+    !slanted && !other && a.left < b.right && b.left < a.right && a.top + 4 < b.bottom && b.top + 4 < a.bottom;
+  return [...all.filter(out), ...all.filter((one, i) => all.some((other, j) => i < j && meet(one, other)))].map(one => one[0]);
+}"""
+SERIES = """all => all.map(one => [one.dataset.series, one.dataset.mark || one.getAttribute("stroke-dasharray") || "solid"])"""
+KEYS = """name => {
+  const keys = value => value && typeof value === "object" ? Object.entries(value).map(([key, inner]) => [key, keys(inner)]).sort() : "";
+  const { zh, en } = LLMBook.live.makers[name].words;
+  return [JSON.stringify(keys(zh)), JSON.stringify(keys(en))];
+}"""
 
 
-def syllables(holder: ElementHandle) -> list[str]:
-    return holder.eval_on_selector_all(
-        ".live-reading [lang='zh-Latn-pinyin']", "all => all.map(one => one.textContent)"
+def announced(figure: Figure) -> None:
+    """Waits until a screen reader has been told all of the sentence, but what it says of another setting."""
+    figure.page.wait_for_function(
+        """at => {
+          const [said, read, whole] = [".live-said", ".live-reading", ".live-whole"].map(part =>
+            (document.querySelector(`${at} ${part}`)?.textContent ?? "").replace(/\\s/g, ""));
+          return read && said.startsWith(read.replace(whole, ""));
+        }""",
+        arg=figure.at,
     )
 
 
-def read_greedily(reader: Transcriber, text: str, *, use_cache: bool = True) -> list[str]:
-    source = torch.tensor([reader.characters.encode(text)])
-    with torch.no_grad():
-        ids = generate(
-            reader.model.conditioned(source), torch.tensor([[1]]), max_new_tokens=40, temperature=0.0, eos_id=2,
-            use_cache=use_cache,
-        )[0, 1:].tolist()  # fmt: skip
-    return reader.syllables.tokens(ids[: ids.index(2)] if 2 in ids else ids)
+def shown(figure: Figure) -> tuple[dict[str, str], str, str]:
+    """The controls' values, the sentence, and the picture, when all that was changed is drawn."""
+    announced(figure)
+    values = figure.page.eval_on_selector_all(f"{figure.at} [data-key]", VALUES)
+    picture = figure.page.query_selector(f"{figure.at} .live-map").inner_html()
+    return values, figure.reading, picture
 
 
-def test_the_still_pictures_are_what_the_page_draws(page: Page) -> None:
-    drawn = {}
-    for path in live_pictures.pages_with_figures(paths.build_dir() / "html"):
-        drawn |= live_pictures.pictures(page, path.as_uri())
-    assert set(drawn) == {
-        f"live-{name}.svg" for name in ("attention", "cost", "depth", "memory", "sinusoids", "translate")
-    }
-    for name, svg in drawn.items():
-        assert svg == (paths.chapters_dir() / "diagrams" / name).read_text(encoding="utf-8"), (
-            f"{name} is not what the page draws: run `python site/live_pictures.py`"
-        )
+def moved(figure: Figure, key: str) -> None:
+    """One step of a control by keyboard, the other way where it is at its end."""
+    control = figure.page.query_selector(figure.control(key))
+    kind = control.evaluate("one => one.type")
+    control.focus()
+    if kind == "checkbox":
+        figure.page.keyboard.press("Space")
+    elif kind in ("range", "select-one"):
+        before = control.input_value()
+        for keyboard in ("ArrowDown", "ArrowUp"):
+            if control.input_value() == before:
+                figure.page.keyboard.press(keyboard)
+    else:
+        figure.page.keyboard.press("Home")
+        figure.page.keyboard.insert_text("好")
 
 
-def test_without_scripts_a_figure_is_its_picture(browser: Browser) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto(address("en"))
-    for holder in page.query_selector_all("figure.live"):
-        assert holder.query_selector("img").is_visible()
-        assert holder.query_selector("button") is None
-    context.close()
-
-
-def test_weights_are_loaded_on_request_only(page: Page) -> None:
-    asked: list[str] = []
+def started(figure: Figure, lang: str) -> list[str]:
+    """Opens the page without a state and starts the figure by keyboard; what it asked for before and after that."""
+    page, asked = figure.page, []
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(address("zh"))
+    page.goto(figure.address(lang))
     page.wait_for_load_state("load")
+    weights = page.evaluate("name => LLMBook.live.makers[name].weights", figure.name)
     assert not [url for url in asked if "/weights/" in url]
-    page.click("#fig-live-attention .live-start")
-    page.wait_for_selector("#fig-live-attention[data-live=on]", timeout=WAIT)
-    assert [url.rpartition("/")[2] for url in asked if "/weights/" in url] == ["pinyin.js"]
+    if weights:
+        assert page.is_visible(f"{figure.at} img")
+        assert page.query_selector(f"{figure.at} .live-stage") is None
+        page.focus(f"{figure.at} .live-start")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f"{figure.at}[data-live=on]", timeout=WAIT)
+        page.wait_for_function("document.activeElement.className === 'live-controls'")
+    assert page.query_selector(f"{figure.at}[data-live=on]")
+    assert [url.rpartition("/")[2] for url in asked if "/weights/" in url] == [f"{weights}.js"] * bool(weights)
+    return asked
 
 
-@pytest.mark.parametrize("lang", ["zh", "en"])
-def test_attention_reads_and_shows_the_weights_that_python_computes(page: Page, reader: Transcriber, lang: str) -> None:
-    holder, text = started(page, "attention", lang), "他还没还书。"
-    page.fill(control("attention", "text"), text)
-    assert syllables(holder) == read_greedily(reader, text)
-    source = torch.tensor([reader.characters.encode(text)])
-    layers = [block.self_attention for block in reader.model.encoder]
-    maps = attention_maps(layers, lambda: reader.model.encode(source))
-    page.select_option(control("attention", "kind"), "encoder")
-    page.select_option(control("attention", "layer"), "2")
-    page.select_option(control("attention", "head"), "3")
-    for row in range(len(text)):
-        for column in range(len(text)):
-            assert cell(holder, row, column) == pytest.approx(maps[1, 0, 2, row, column].item(), abs=1e-4)
-    target = torch.tensor([[1, *reader.syllables.encode(syllables(holder))]])
-    with torch.no_grad():
-        memory = reader.model.encode(source)
-    layers = [block.cross_attention for block in reader.model.decoder]
-    maps = attention_maps(layers, lambda: reader.model.decode(target, memory))
-    page.select_option(control("attention", "kind"), "cross")
-    rows = target.shape[1]
-    shown = [[cell(holder, row, column) for column in range(len(text))] for row in range(rows)]
-    assert torch.allclose(torch.tensor(shown), maps[1, 0, 2], atol=1e-4)
-    assert holder.query_selector(".live-numbers table") is None
-    page.click("#fig-live-attention .live-numbers summary")
-    table = page.wait_for_selector("#fig-live-attention .live-numbers table")
-    numbers = [float(value) for value in re.findall(r"\d\.\d{4}", table.text_content())]
-    assert numbers == pytest.approx([value for row in shown for value in row])
+def differ_without_colour(found: list[tuple[str, str]]) -> None:
+    """No two series of a chart have the same dashes and marks."""
+    signs: dict[str, set[str]] = {}
+    for series, sign in found:
+        signs.setdefault(series, set()).add(sign)
+    assert len({frozenset(some) for some in signs.values()}) == len(signs), f"lines that differ in colour only: {signs}"
 
 
-@pytest.mark.parametrize("part", ["scale", "positions", "causal"])
-def test_a_part_taken_away_breaks_the_page_as_it_breaks_python(page: Page, reader: Transcriber, part: str) -> None:
-    holder, texts = started(page, "attention"), ["谢谢你！不客气。", "他们都在首都工作。", "他还没还书。"]
-    model = copy.deepcopy(reader.model)
-    if part == "scale":
-        for name, parameter in model.named_parameters():
-            if ".query." in name:
-                parameter.data *= math.sqrt(32)
-    if part == "positions":
-        model.positions.rows.zero_()
-    broken = Transcriber(model, reader.characters, reader.syllables)
-    see = (lambda rows, columns=None: torch.ones(rows, columns or rows, dtype=torch.bool)) if part == "causal" else None
-    page.uncheck(control("attention", part))
-    differs = False
-    for text in texts:
-        page.fill(control("attention", "text"), text)
-        with mock.patch.object(
-            llmbook.models.transformer, "causal_mask", see or llmbook.models.transformer.causal_mask
-        ):
-            expected = read_greedily(broken, text, use_cache=part != "causal")
-        assert syllables(holder) == expected
-        differs |= expected != read_greedily(reader, text)
-    assert differs or part == "causal"
-    if part == "causal":  # the last step has all its rows
-        page.select_option(control("attention", "kind"), "decoder")
-        source = torch.tensor([reader.characters.encode(texts[-1])])
-        target = torch.tensor([[1, *reader.syllables.encode(syllables(holder))]])
-        layers = [block.self_attention for block in reader.model.decoder]
-        with mock.patch.object(llmbook.models.transformer, "causal_mask", see), torch.no_grad():
-            memory = reader.model.encode(source)
-            maps = attention_maps(layers, lambda: reader.model.decode(target, memory))
-        size = target.shape[1]
-        shown = [[cell(holder, row, column) for column in range(size)] for row in range(size)]
-        assert torch.allclose(torch.tensor(shown), maps[0, 0, 0], atol=1e-4)
-        assert maps[0, 0, 0].triu(1).sum() > 0.01
+@in_both_languages
+@of_all_figures
+def test_it_starts_by_keyboard_with_all_its_words_and_is_its_picture_before_and_on_paper(
+    live: Live, name: str, lang: str
+) -> None:
+    figure = live(name)
+    page = figure.page
+    started(figure, lang)
+    assert page.query_selector(f"{figure.at} .live-start") is None
+    drawn = page.query_selector(figure.at).evaluate(live_pictures.DRAWN)
+    assert drawn + "\n" == diagram(f"live-{name}.svg", lang), "not what is stored: run `make pictures`"
+    zh, en = page.evaluate(KEYS, name)
+    assert zh == en
+    differ_without_colour(page.eval_on_selector_all(f"{figure.at} .live-map [data-series]", SERIES))
+    assert page.is_hidden(f"{figure.at} img")
+    page.emulate_media(media="print")
+    assert page.is_visible(f"{figure.at} img")
+    assert page.is_hidden(f"{figure.at} .live-stage")
+    assert page.get_attribute(f"{figure.at} .live-map", "aria-label")
 
 
-def test_the_state_is_in_the_address_and_a_reset_takes_it_out(page: Page) -> None:
-    holder = started(page, "attention")
-    page.fill(control("attention", "text"), "你好 & 再见？")
-    page.uncheck(control("attention", "scale"))
-    written = page.url
-    assert written.partition("#")[2].startswith("fig-live-attention?text=")
-    before = syllables(holder)
-    page.goto("about:blank")
-    page.goto(written)
-    holder = page.wait_for_selector("#fig-live-attention[data-live=on]", timeout=WAIT)
-    assert page.input_value(control("attention", "text")) == "你好 & 再见？"
-    assert not page.is_checked(control("attention", "scale"))
-    assert syllables(holder) == before
-    page.wait_for_function(
-        "() => { const { top } = document.querySelector('#fig-live-attention').getBoundingClientRect(); return top > 0 && top < 300 }",
-        timeout=WAIT,
+@of_all_figures
+def test_the_keyboard_moves_each_control_the_address_keeps_it_and_a_reset_takes_it_back(live: Live, name: str) -> None:
+    figure = live(name).open("zh")
+    page = figure.page
+    controls = f"{figure.at} .live-controls :is(input, select, textarea, button)"
+    assert (
+        page.eval_on_selector_all(f"{controls}:not(button)", "all => all.filter(one => one.labels.length !== 1).length")
+        == 0
     )
-    link = page.eval_on_selector(
+    page.focus(f"{figure.at} .live-controls")
+    for place in range(len(page.query_selector_all(controls))):
+        page.keyboard.press("Tab")
+        reached = page.eval_on_selector_all(controls, "all => all.indexOf(document.activeElement)")
+        assert reached == place
+    at_first = shown(figure)
+    for key in at_first[0]:
+        moved(figure, key)
+    page.wait_for_function(
+        "([at, first]) => document.querySelector(`${at} .live-reading`).textContent !== first",
+        arg=[figure.at, at_first[1]],
+    )
+    after = shown(figure)
+    assert all(after[0][key] != value for key, value in at_first[0].items())
+    address = page.url
+    asked = {key: value for key, (value,) in parse_qs(address.partition("?")[2], keep_blank_values=True).items()}
+    assert asked == after[0]
+    other = page.eval_on_selector(
         ".llmbook-languages a",
         "link => { link.addEventListener('click', event => event.preventDefault()); link.click(); return link.href }",
     )
-    assert "/en/" in link
-    page.goto(link)
-    page.wait_for_selector("#fig-live-attention[data-live=on]", timeout=WAIT)
-    assert page.input_value(control("attention", "text")) == "你好 & 再见？"
-    page.click("#fig-live-attention .live-reset")
-    assert page.url.endswith("#fig-live-attention")
-    assert page.is_checked(control("attention", "scale"))
-    assert page.input_value(control("attention", "text")) == "音乐让我快乐。"
-
-
-def test_a_damaged_address_changes_nothing(page: Page) -> None:
-    started(page, "attention", query="?head=99&kind=x&layer=NaN&nonsense=1&scale=maybe")
-    assert page.input_value(control("attention", "head")) == "1"
-    assert page.input_value(control("attention", "kind")) == "cross"
-    assert page.is_checked(control("attention", "scale"))
-
-
-def test_an_example_is_taken_and_a_missing_syllable_counts_once(page: Page, reader: Transcriber) -> None:
-    holder = started(page, "attention", "en")
-    page.select_option("#fig-live-attention .live-controls select >> nth=0", "我想学数学，因为数学很有意思。")
-    assert page.input_value(control("attention", "text")) == "我想学数学，因为数学很有意思。"
-    whole = syllables(holder)
-    page.uncheck(control("attention", "scale"))
-    broken = syllables(holder)
-    assert broken == [*whole[:8], *whole[9:]]  # one xué is left out
-    assert holder.query_selector(".live-note").text_content().startswith("1 syllable(s) added, lost or changed")
-    assert holder.query_selector(".live-whole").text_content() == f"With all parts on: {' '.join(whole)}"
-
-
-def test_what_training_never_saw_is_warned_of(page: Page) -> None:
-    holder, sentences = started(page, "attention", "en"), [pair.characters for pair in pinyin_pairs().train]
-    longest = max(map(len, sentences))
-    assert {sentence[-1] for sentence in sentences} <= set("。！？…”")
-    for text, warning in (
-        ("你好", "ended with a punctuation mark"),
-        ("我" * longest + "。", f"longer than any sentence in training ({longest} "),
-    ):
-        page.fill(control("attention", "text"), text)
-        assert warning in holder.query_selector(".live-note").text_content()
-    page.fill(control("attention", "text"), "你好！")
-    assert holder.query_selector(".live-note").text_content() == ""
-
-
-def test_on_paper_a_figure_is_its_picture(page: Page) -> None:
-    holder = started(page, "attention")
-    assert holder.query_selector("img").is_hidden()
-    page.emulate_media(media="print")
-    assert holder.query_selector("img").is_visible()
-    assert holder.query_selector(".live-stage").is_hidden()
-
-
-def test_a_broken_escape_in_the_address_stops_nothing(page: Page) -> None:
-    page.goto(address("zh", "#%E0%A4%A?x=1"))
-    page.wait_for_selector("#fig-live-sinusoids[data-live=on]", timeout=WAIT)
-    assert page.query_selector("#fig-live-attention .live-start")
-
-
-def test_unknown_characters_and_no_text_are_said(page: Page) -> None:
-    holder = started(page, "attention", "en")
-    page.fill(control("attention", "text"), "龘龖")
-    assert "never seen in training: 龘 龖" in holder.query_selector(".live-note").text_content()
-    page.fill(control("attention", "text"), "  ")
-    assert holder.query_selector(".live-reading").text_content() == "Type some Chinese characters."
-    page.fill(control("attention", "text"), "Hello 123 😀")
-    assert holder.query_selector(".live-reading").text_content() == "Type some Chinese characters."
-
-
-def test_translate_writes_what_python_writes(page: Page) -> None:
-    holder, translator = started(page, "translate"), load_translator()
-    for text in ["单击「确定」按钮关闭对话框。", "选择要插入的图片文件。", '如果 "x" 等于 1，则条件为 True。']:
-        page.fill(control("translate", "text"), text)
-        (expected,) = translator.translate([text])
-        page.wait_for_function(
-            "text => document.querySelector('#fig-live-translate .live-reading q')?.textContent === text", arg=expected
-        )
-    page.fill(control("translate", "text"), "hello")
-    page.wait_for_function("document.querySelector('#fig-live-translate .live-reading').textContent.includes('汉字')")
-    page.fill(control("translate", "text"), "好的" * LONGEST)
-    page.wait_for_function(
-        "most => document.querySelector('#fig-live-translate .live-reading').textContent.includes(most)",
-        arg=str(LONGEST),
-    )
-    assert holder.query_selector(".live-map svg") is None
-
-
-def test_the_prose_about_single_sentences_is_true(page: Page, reader: Transcriber) -> None:
-    holder = started(page, "attention")
-    assert " ".join(read_greedily(reader, "他还没还书。")) == "tā hái méi hái shū"
-    assert read_greedily(reader, "音乐让我快乐。") == ["yīn", "yuè", "ràng", "wǒ", "kuài", "lè"]
-    page.fill(control("attention", "text"), "她为了孩子什么都行。")
-    assert syllables(holder)[1] == "wèi"
-    page.uncheck(control("attention", "scale"))
-    assert syllables(holder)[1] == "wéi"
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_started_figures_are_accessible_and_fit_a_phone(browser: Browser, scheme: str) -> None:
-    context = browser.new_context(color_scheme=scheme, viewport={"width": 360, "height": 800}, reduced_motion="reduce")
-    page = context.new_page()
-    page.goto(address("zh"))
-    for name in ("attention", "translate"):
-        page.click(f"#fig-live-{name} .live-start")
-        page.wait_for_selector(f"#fig-live-{name}[data-live=on]", timeout=WAIT)
-        page.click(f"#fig-live-{name} .live-numbers summary")
-        page.wait_for_selector(f"#fig-live-{name} .live-numbers table")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    found = violations(page, "figure.live")
-    context.close()
-    assert found == []
-
-
-def test_sinusoids_gives_the_dot_product_by_keyboard(page: Page) -> None:
-    holder = started(page, "sinusoids", "en")
-    for base, width, distance in ((4, 64, 13), (2, 64, 13), (2, 16, 13)):
-        for key, value, step in (("base", base, 1), ("width", width, 2), ("distance", distance, 1)):
-            page.focus(control("sinusoids", key))
-            now = int(page.input_value(control("sinusoids", key)))
-            for _ in range(abs(value - now) // step):
-                page.keyboard.press("ArrowRight" if value > now else "ArrowLeft")
-        table = sinusoidal_encoding(distance + 6, width, base=10.0**base)
-        said = holder.query_selector(".live-reading").text_content()
-        found = float(re.search(r"dot product (−?\d+\.\d+)", said)[1].replace("−", "-"))
-        assert found == pytest.approx((table[5] @ table[5 + distance]).item(), abs=1e-4)
-        assert said.endswith(f"times the maximum, {width // 2}")
-
-
-def test_every_control_has_a_label_and_the_keyboard_reaches_it(page: Page) -> None:
-    page.goto(address("en"))
-    page.focus("#fig-live-attention .live-start")
+    assert "/en/" in other
+    for again in (other, address):
+        page.goto("about:blank")
+        page.goto(again)
+        page.wait_for_selector(f"{figure.at}[data-live=on]", timeout=WAIT)
+        assert page.eval_on_selector_all(f"{figure.at} [data-key]", VALUES) == after[0]
+    assert shown(figure) == after
+    page.focus(f"{figure.at} .live-reset")
     page.keyboard.press("Enter")
-    page.wait_for_selector("#fig-live-attention[data-live=on]", timeout=WAIT)
-    page.wait_for_function("document.activeElement.className === 'live-controls'")
-    reached = []
-    for _ in range(8):
-        page.keyboard.press("Tab")
-        reached.append(
-            page.evaluate("document.activeElement.dataset.key || document.activeElement.labels[0].textContent")
-        )
-    assert reached == ["text", "Examples", "scale", "causal", "positions", "kind", "layer", "head"]
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.className") == "live-reset"
-    page.focus(control("attention", "scale"))
-    page.keyboard.press("Space")
-    assert not page.is_checked(control("attention", "scale"))
+    assert page.url.endswith(figure.at)
     page.wait_for_function(
-        "document.querySelector('#fig-live-attention [aria-live]').textContent.startsWith('Read as')"
+        "([at, first]) => document.querySelector(`${at} .live-reading`).textContent === first",
+        arg=[figure.at, at_first[1]],
     )
-    unlabelled = page.eval_on_selector_all(
-        "figure.live :is(input, select, textarea)", "all => all.filter(one => one.labels.length !== 1).length"
-    )
-    assert unlabelled == 0
+    assert shown(figure) == at_first
+
+
+@of_all_figures
+def test_a_damaged_address_changes_nothing_and_stops_nothing(live: Live, name: str) -> None:
+    figure = live(name)
+    page = figure.page
+    page.goto(figure.address("en", "#%E0%A4%A?x=1"))
+    if button := page.query_selector(f"{figure.at} .live-start"):
+        button.click()
+    page.wait_for_selector(f"{figure.at}[data-live=on]", timeout=WAIT)
+    values = shown(figure)
+    wrong = page.eval_on_selector_all(f"{figure.at} [data-key]", IMPOSSIBLE)
+    strange = [("constructor", "x"), ("__proto__", "x"), ("nothing", "1")]
+    while wrong:
+        query = dict(wrong)  # the last of each key
+        wrong = [pair for pair in wrong if pair[1] != query[pair[0]]]
+        figure.open("en", urlencode([*query.items(), *strange]))
+        assert shown(figure) == values, query
+
+
+@in_both_languages
+@of_all_figures
+def test_it_fits_a_phone_in_each_extreme_and_is_accessible_in_both_colours(live: Live, name: str, lang: str) -> None:
+    figure = live(name)
+    page = figure.page
+    page.emulate_media(reduced_motion="reduce", color_scheme="light")
+    page.set_viewport_size({"width": 360, "height": 800})
+    figure.open(lang)
+    figure.open_table()
+    assert page.evaluate(GLYPHS)[0] == ""
+    for scheme in ("light", "dark"):
+        page.emulate_media(reduced_motion="reduce", color_scheme=scheme)
+        page.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
+        assert violations(page, "figure.live") == []
+    delay = page.evaluate("name => LLMBook.live.makers[name].delay || 0", name)
+    extremes = [
+        (figure.control(key), value) for key, value in page.eval_on_selector_all(f"{figure.at} [data-key]", EXTREMES)
+    ]
+    for place in range(
+        -1, 2 * len(extremes)
+    ):  # as it starts; one after the other; then back, all small or all large at the end
+        if place >= 0:
+            control, value = [*extremes, *extremes[1::2], *extremes[::2]][place]
+            if page.get_attribute(control, "type") == "range":
+                page.fill(control, value)
+            else:
+                page.select_option(control, value)
+            page.wait_for_timeout(delay)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        crowded = page.query_selector(figure.at).evaluate(CROWDED)
+        assert crowded == [], f"outside of the picture or on another text at {page.url.partition('?')[2]}"
+
+
+@in_both_languages
+def test_without_scripts_every_figure_is_its_picture(browser: Browser, live_site, lang: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    for name in NAMES:
+        figure = Figure(page, live_site, name)
+        page.goto(figure.address(lang))
+        assert page.is_visible(f"{figure.at} img")
+        assert page.query_selector(f"{figure.at} button") is None
+    context.close()

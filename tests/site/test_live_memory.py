@@ -1,43 +1,17 @@
 """The live figure of memory by term, moved with the keyboard; what it shows is held to `llmbook.costs`."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import asdict, replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import asdict
 
 import pytest
-from playwright.sync_api import ElementHandle, Page
+from live_figures import Figure
 
 from llmbook.costs import activation_memory, num_parameters, parameter_memory
-from llmbook.site.build import Site, build_site
 
-PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>\n'
-PAGE = "# A page\n\n```{figure} /diagrams/live-memory.svg\n:name: fig-live-memory\n:figclass: live\n:alt: bars\n\nA caption.\n```\n"
-FIGURE = "#fig-live-memory"
 START = {"batch": 8, "length": 1024, "width": 512, "heads": 8, "layers": 6, "vocabulary": 32_000, "bytes": 4}
 UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
-WAIT = 60_000
-
-
-@pytest.fixture(scope="module")
-def address(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The page with the figure, by language, in the fixture's site."""
-    pictures = [images / "live-memory.svg" for images in site.images.values()]
-    for picture in pictures:
-        picture.write_text(PICTURE, encoding="utf-8")
-    folder = tmp_path_factory.mktemp("memory")
-    weights = folder / "pinyin.js"
-    weights.write_text("// weights of other figures\n", encoding="utf-8")
-    pages = {lang: {**pages, "live": PAGE} for lang, pages in site.pages.items()}
-    built = build_site(replace(site, pages=pages, build=folder / "build", weights=[weights]))
-    yield {lang: (Path(built) / lang / "live.html").as_uri() for lang in pages}
-    for picture in pictures:
-        picture.unlink()
-
-
-def opened(page: Page, address: str, state: str = "") -> ElementHandle:
-    page.goto(f"{address}{FIGURE}{state}")
-    return page.wait_for_selector(f"{FIGURE}[data-live=on]", timeout=WAIT)
+Live = Callable[[str], Figure]
 
 
 def computed(settings: dict[str, int]) -> dict[str, int]:
@@ -68,24 +42,17 @@ def says(text: str, value: float) -> None:
     assert shown == pytest.approx(value, abs=half * 1.001), f"{text} is shown for {value:,.0f} bytes"
 
 
-def hold(holder: ElementHandle, settings: dict[str, int], lang: str) -> None:
+def hold(figure: Figure, settings: dict[str, int], lang: str) -> None:
     """The bars, the table and the sentence say what Python computes."""
     terms = computed(settings)
-    shown = holder.eval_on_selector_all(
-        ".live-map text[data-term]", "all => all.map(t => [t.dataset.term, t.textContent])"
-    )
-    assert [name for name, _ in shown] == list(terms)
-    for name, text in shown:
-        says(text, terms[name])
-    widths = holder.eval_on_selector_all(
-        ".live-map svg > rect", "all => all.map(bar => Number(bar.getAttribute('width')))"
-    )
+    for text, value in zip(figure.texts(".live-map text[data-value]"), terms.values(), strict=True):
+        says(text, value)
+    widths = figure.all(".live-map rect[data-bar]", "bar => Number(bar.getAttribute('width'))")
     most = max(terms.values())
     assert widths == pytest.approx([260 * size / most for size in terms.values()], abs=0.051)
-    rows = holder.eval_on_selector_all(".live-numbers td", "all => all.map(cell => cell.textContent)")[1:]
-    assert [float(cell) * 1e6 for cell in rows] == pytest.approx(list(terms.values()), abs=51)
+    assert [float(cell) * 1e6 for (cell,) in figure.rows] == pytest.approx(list(terms.values()), abs=51)
 
-    sentence = holder.query_selector(".live-reading").text_content()
+    sentence = figure.reading
     total, kept, activations = re.findall(r"[\d.]+ [kMGT]?B", sentence)
     model = terms["parameters"] + terms["gradients"] + terms["optimizer"]
     says(total, sum(terms.values()))
@@ -104,21 +71,13 @@ def hold(holder: ElementHandle, settings: dict[str, int], lang: str) -> None:
     assert (copy in sentence) == (settings["bytes"] == 2)
 
 
-def press(page: Page, key: str, keyboard: str, times: int = 1) -> None:
-    page.focus(f"{FIGURE} [data-key={key}]")
-    for _ in range(times):
-        page.keyboard.press(keyboard)
-
-
 @pytest.mark.parametrize("lang", ["zh", "en"])
-def test_each_control_moved_with_the_keyboard_gives_pythons_numbers(
-    page: Page, address: dict[str, str], lang: str
-) -> None:
-    holder, settings = opened(page, address[lang]), dict(START)
-    page.focus(f"{FIGURE} .live-numbers summary")
-    page.keyboard.press("Enter")
-    page.wait_for_selector(f"{FIGURE} .live-numbers td", state="attached")
-    hold(holder, settings, lang)
+def test_each_control_moved_with_the_keyboard_gives_pythons_numbers(live: Live, lang: str) -> None:
+    figure, settings = live("memory").open(lang), dict(START)
+    figure.page.focus(f"{figure.at} .live-numbers summary")
+    figure.page.keyboard.press("Enter")
+    figure.page.wait_for_selector(f"{figure.at} .live-numbers td", state="attached")
+    hold(figure, settings, lang)
     for key, keyboard, times, value in (
         ("batch", "ArrowLeft", 5, 3),
         ("length", "ArrowLeft", 4, 64),
@@ -131,53 +90,27 @@ def test_each_control_moved_with_the_keyboard_gives_pythons_numbers(
         ("heads", "ArrowDown", 5, 32),
         ("layers", "Home", 1, 1),
     ):
-        press(page, key, keyboard, times)
+        figure.press(key, keyboard, times)
         settings[key] = value
-        hold(holder, settings, lang)
-    page.wait_for_function(
-        "figure => document.querySelector(figure + ' .live-said').textContent"
-        " === document.querySelector(figure + ' .live-reading').textContent",
-        arg=FIGURE,
-    )
-    page.focus(f"{FIGURE} .live-reset")
-    page.keyboard.press("Enter")
-    hold(holder, START, lang)
+        hold(figure, settings, lang)
 
 
-def test_the_address_brings_a_state_back_and_ignores_what_cannot_be(page: Page, address: dict[str, str]) -> None:
-    holder = opened(page, address["en"], "?batch=1&length=17&width=4096&layers=48&bytes=2&heads=3&vocabulary=7")
-    page.click(f"{FIGURE} .live-numbers summary")
-    page.wait_for_selector(f"{FIGURE} .live-numbers td", state="attached")
-    settings = START | {"batch": 1, "length": 2**17, "width": 4096, "layers": 48, "bytes": 2}
-    hold(holder, settings, "en")
+def test_the_address_brings_the_largest_model(live: Live) -> None:
+    figure = live("memory").open("en", "batch=1&length=17&width=4096&layers=48&bytes=2&heads=3&vocabulary=7")
+    figure.open_table()
+    hold(figure, START | {"batch": 1, "length": 2**17, "width": 4096, "layers": 48, "bytes": 2}, "en")
 
 
-def test_the_term_with_n_squared_is_marked_by_hatching_and_in_words(page: Page, address: dict[str, str]) -> None:
-    holder = opened(page, address["zh"])
-    fills = holder.eval_on_selector_all(".live-map svg > rect", "all => all.map(bar => bar.getAttribute('fill'))")
+@pytest.mark.parametrize(("lang", "scores", "hatching"), [("zh", "分数", "斜线"), ("en", "Scores", "Hatching")])
+def test_the_term_with_n_squared_is_marked_by_hatching_and_in_words(
+    live: Live, lang: str, scores: str, hatching: str
+) -> None:
+    figure = live("memory").open(lang)
+    fills = figure.all(".live-map rect[data-bar]", "bar => bar.getAttribute('fill')")
     hatched = [place for place, fill in enumerate(fills) if fill.startswith("url(")]
     assert hatched == [list(computed(START)).index("scores")]
-    texts = holder.eval_on_selector_all(".live-map text", "all => all.map(text => text.textContent)")
+    texts = figure.texts(".live-map text")
     assert texts.count("∝ n²") == 1
-    assert texts[texts.index("∝ n²") - 2] == "scores"
+    assert texts[texts.index("∝ n²") - 2] == scores
     assert texts.count("∝ n") == 4
-    assert "斜线" in holder.query_selector(".live-map").get_attribute("aria-label")
-    assert all(ord(letter) < 0x2E80 for text in texts for letter in text)  # one still picture serves both editions
-
-
-@pytest.mark.parametrize("width", [360, 1280])
-def test_it_fits_a_phone(page: Page, address: dict[str, str], width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
-    opened(page, address["zh"], "?length=17&layers=48&width=4096")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    outside = page.evaluate(
-        """() => {
-          const drawing = document.querySelector(".live-map svg");
-          const box = drawing.getBoundingClientRect();
-          return [...drawing.querySelectorAll("text")].filter(text => {
-            const at = text.getBoundingClientRect();
-            return at.left < box.left - 1 || at.right > box.right + 1;
-          }).map(text => text.textContent);
-        }"""
-    )
-    assert outside == []
+    assert hatching in figure.page.get_attribute(f"{figure.at} .live-map", "aria-label")

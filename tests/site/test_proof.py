@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from accessibility import violations
+from accessibility import GLYPHS, violations
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from llmbook import paths
@@ -19,32 +19,6 @@ PAGES = sorted(path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html"
 OWN, SHARED = 1_500_000, 4_000_000  # bytes: a page's HTML and figures; scripts, styles and fonts
 LAST_RESORT = 1_600_000  # the book's own font, where no font of the system has Chinese
 FIRST_TEXT = 1000  # milliseconds
-GLYPHS = """() => {
-  // a character is missing where the font draws the box that it draws for a code point that no font has
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [40, 40];
-  const pen = canvas.getContext("2d", { willReadFrequently: true });
-  const drawn = (character, font) => {
-    pen.clearRect(0, 0, 40, 40);
-    pen.font = font;
-    pen.fillText(character, 4, 30);
-    return canvas.toDataURL();
-  };
-  const missing = new Set();
-  const seen = new Set();
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const parent = walker.currentNode.parentElement;
-    if (parent.closest("script, style, mjx-container, noscript, i[class*='fa-']") || !parent.checkVisibility()) continue;
-    const font = "24px " + getComputedStyle(parent).fontFamily;
-    for (const character of walker.currentNode.textContent) {
-      if (/[\\s\\u200b-\\u200f\\u2060\\ufe0f\\p{M}]/u.test(character) || seen.has(font + character)) continue;
-      seen.add(font + character);
-      if (drawn(character, font) === drawn("\\u{10fffe}", font)) missing.add(character);
-    }
-  }
-  return [[...missing].join(" "), seen.size];
-}"""
 
 
 @pytest.fixture(scope="module")

@@ -56,8 +56,8 @@ RUN = """([name, source, target, options]) => {
 def page(browser: Browser) -> Iterator[Page]:
     page = browser.new_page()
     page.set_content("<!doctype html><title>transformer</title>")
-    page.add_script_tag(path=JS / "transformer.js")
-    page.add_script_tag(path=JS / "tokenizers.js")
+    for part in ("tensors", "transformer", "tokenizers"):
+        page.add_script_tag(path=JS / f"{part}.js")
     yield page
     page.close()
 
@@ -214,7 +214,7 @@ def test_weights_arrive_as_they_were_packed(page: Page) -> None:
     model = Transformer(TransformerConfig(9, d_model=14, num_heads=2, num_layers=1, max_seq_len=5, positions="learned"))
     register(page, "packed", model)
     found = page.evaluate(
-        """() => Array.from(LLMBook.transformer.load(LLMBook.weights.packed).tensors,
+        """() => Array.from(LLMBook.tensors.weights(LLMBook.weights.packed).all,
             ([name, {shape, data}]) => [name, shape, Array.from(data)])"""
     )
     assert {name for name, _, _ in found} == set(parameters(model))
@@ -235,7 +235,7 @@ def test_every_float16(page: Page) -> None:
             const bytes = atob(data) + atob(packed.data);
             tensors.push({name: "halves", shape: [row.size], offset: 0});
             const all = {...packed, tensors, data: btoa(bytes)};
-            return Array.from(new Uint32Array(LLMBook.transformer.load(all).tensors.get("halves").data.buffer));
+            return Array.from(new Uint32Array(LLMBook.tensors.weights(all).all.get("halves").data.buffer));
         }""",
         [
             {"size": len(codes), "bytes": 2 * len(codes)},
@@ -250,7 +250,7 @@ def test_every_float16(page: Page) -> None:
 def test_the_sinusoidal_table(page: Page) -> None:
     for rows, width, base in [(5, 8, 10_000), (300, 6, 50.0)]:
         found = page.evaluate(
-            "args => { const t = LLMBook.transformer.sinusoidal(...args); return {...t, data: Array.from(t.data)}; }",
+            "args => { const t = LLMBook.tensors.sinusoidal(...args); return {...t, data: Array.from(t.data)}; }",
             [rows, width, base],
         )
         torch.testing.assert_close(matrix(found), sinusoidal_encoding(rows, width, base=float(base)), atol=1e-6, rtol=0)

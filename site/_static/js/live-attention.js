@@ -1,6 +1,10 @@
-// The reader of Chinese, with its attention open: what is typed is read aloud in pinyin, and 1/√d, the mask and the positions can be taken away.
+// needs: transformer, tokenizers, heatmap
+// The reader of Chinese, with its attention open: what is typed is read aloud in pinyin, and 1/√d, the mask and the positions
+// can be taken away.
 (function () {
   "use strict";
+  const { element, fill } = window.LLMBook.live;
+  const { map, table } = window.LLMBook.heatmap;
   const KINDS = ["encoder", "decoder", "cross"];
   const WORDS = {
     zh: {
@@ -13,8 +17,9 @@
     en: {
       text: "Characters", kind: "Attention", encoder: "encoder (characters to characters)", decoder: "decoder (syllables to syllables)",
       cross: "cross (syllables to characters)", layer: "Layer", head: "Head", scale: "divide by √d_k", causal: "causal mask",
-      positions: "positional encoding", reads: "Read as:", whole: "With all parts on:", changed: "{0} syllable(s) added, lost or changed (underlined)",
-      same: "the same as with all parts on", endless: "stopped at {0} syllables; the model never wrote <eos>",
+      positions: "positional encoding", reads: "Read as:", whole: "With all parts on:",
+      changed: "{0} syllable(s) added, lost or changed (underlined)", same: "the same as with all parts on",
+      endless: "stopped at {0} syllables; the model never wrote <eos>",
       unknown: "never seen in training: {0}", empty: "Type some Chinese characters.",
       unended: "every sentence in training ended with a punctuation mark; this one does not, and may be misread for that",
       long: "longer than any sentence in training ({0} characters), and may be misread for that",
@@ -49,34 +54,19 @@
     words: WORDS,
     weights: "pinyin",
     defaults: { text: "音乐让我快乐。", kind: "cross", layer: 1, head: 1, scale: true, causal: true, positions: true },
-    allowed: {
-      text: (text) => [...text].length <= LONGEST,
-      kind: (kind) => KINDS.includes(kind),
-      layer: (layer) => [1, 2].includes(layer),
-      head: (head) => [1, 2, 3, 4].includes(head),
-    },
-    build(figure, bar) {
-      const { words, element, fill } = figure;
-      const model = window.LLMBook.transformer.load(figure.packed);
-      const characters = window.LLMBook.tokenizers.characters(figure.packed.extra.characters);
-      const syllables = window.LLMBook.tokenizers.characters(figure.packed.extra.syllables);
+    build({ words, bar, packed }) {
+      const model = window.LLMBook.transformer.load(packed);
+      const characters = window.LLMBook.tokenizers.characters(packed.extra.characters);
+      const syllables = window.LLMBook.tokenizers.characters(packed.extra.syllables);
       const { bosId, eosId } = syllables;
-      const { num_layers, num_heads } = model.config;
       const counted = (n) => Array.from({ length: n }, (_, i) => [i + 1, String(i + 1)]);
       bar.text("text", words.text, { lang: "zh-CN", type: "text", maxlength: LONGEST, size: 24 });
       bar.examples("text", words.examples);
-      bar.check("scale", words.scale);
-      bar.check("causal", words.causal);
-      bar.check("positions", words.positions);
+      for (const part of ["scale", "causal", "positions"]) bar.check(part, words[part]);
       bar.choose("kind", words.kind, KINDS.map((kind) => [kind, words[kind]]));
-      bar.choose("layer", words.layer, counted(num_layers));
-      bar.choose("head", words.head, counted(num_heads));
-      const reading = element("p", { class: "live-reading" });
-      const whole = element("p", { class: "live-whole" });
-      const note = element("p", { class: "live-note" });
-      const map = element("div", { class: "live-map", role: "img", tabindex: "0" });
-      const numbers = figure.numbers();
-      figure.stage.append(reading, whole, note, map, numbers.details);
+      bar.choose("layer", words.layer, counted(model.config.num_layers));
+      bar.choose("head", words.head, counted(model.config.num_heads));
+      const pinyin = (name, text) => element(name, { lang: "zh-Latn-pinyin" }, text);
 
       function run(symbols, options) {
         const found = model.greedy(characters.encode(symbols), { bosId, eosId, maxNewTokens: MOST, options });
@@ -84,52 +74,44 @@
         return { ...found, ended, syllables: syllables.tokens(found.ids.filter((id) => id !== eosId)) };
       }
 
+      // without the mask earlier rows change with each new syllable: what is shown is the last step, with all its rows
       function lastStep(symbols, ids, options) {
         const { memory } = model.encode(characters.encode(symbols), options);
         return model.decode([bosId, ...ids.slice(0, -1)], memory, options).maps.self;
       }
 
-      return function draw(state) {
-        const symbols = [...state.text.trim()];
-        map.replaceChildren();
-        note.textContent = whole.textContent = "";
-        if (!/[\u3400-\u9fff]/.test(state.text)) {
-          reading.textContent = words.empty;
-          figure.announce(words.empty);
-          return;
-        }
-        const { scale, causal, positions } = state;
-        const all = run(symbols, {});
-        const now = scale && causal && positions ? all : run(symbols, { scale, causal, positions });
-        const { count, changed } = difference(now.syllables, all.syllables);
-        reading.replaceChildren(`${words.reads} `);
-        now.syllables.forEach((syllable, place) => {
-          reading.append(element(changed(place) ? "mark" : "span", { lang: "zh-Latn-pinyin" }, syllable), " ");
-        });
-        if (count) whole.replaceChildren(`${words.whole} `, element("span", { lang: "zh-Latn-pinyin" }, all.syllables.join(" ")));
-        const notes = [];
-        if (now !== all) notes.push(count ? fill(words.changed, count) : words.same);
-        if (!now.ended) notes.push(fill(words.endless, MOST));
-        if (!/[。！？…”]$/.test(symbols.join(""))) notes.push(words.unended);
-        if (symbols.length > TRAINED) notes.push(fill(words.long, TRAINED));
+      function notes(symbols, now, all, count) {
         const unseen = symbols.filter((symbol) => symbol.trim() && characters.encode([symbol])[0] === characters.unkId);
-        if (unseen.length) notes.push(fill(words.unknown, [...new Set(unseen)].join(" ")));
-        note.textContent = notes.join(words.and);
+        return [
+          now !== all && (count ? fill(words.changed, count) : words.same), !now.ended && fill(words.endless, MOST),
+          !/[。！？…”]$/.test(symbols.join("")) && words.unended, symbols.length > TRAINED && fill(words.long, TRAINED),
+          unseen.length && fill(words.unknown, [...new Set(unseen)].join(" ")),
+        ].filter(Boolean).join(words.and);
+      }
+
+      return function draw({ text, kind, layer, head, scale, causal, positions }) {
+        if (!/[\u3400-\u9fff]/.test(text)) return { reading: words.empty };
+        const [symbols, options] = [[...text.trim()], { scale, causal, positions }];
+        const all = run(symbols, {});
+        const now = scale && causal && positions ? all : run(symbols, options);
+        const { count, changed } = difference(now.syllables, all.syllables);
+        const reading = now.syllables.flatMap((syllable, place) => [" ", pinyin(changed(place) ? "mark" : "span", syllable)]);
+        const whole = element("span", { class: "live-whole" }, `${words.whole} `, pinyin("span", all.syllables.join(" ")));
+        const note = notes(symbols, now, all, count);
         const written = [...now.syllables, ...(now.ended ? ["<eos>"] : [])];
         const before = ["<bos>", ...written.slice(0, -1)]; // what the decoder has read when it writes a token
         const [maps, rows, columns] = {
-          encoder: [now.encoder, symbols, symbols],
-          decoder: [now.decoderSelf, written, before],
-          cross: [now.cross, written, symbols],
-        }[state.kind];
-        // without the mask earlier rows change with each new syllable: what is shown is the last step, with all its rows
-        const last = state.kind === "decoder" && !causal ? lastStep(symbols, now.ids, { scale, causal, positions }) : maps;
-        const weights = last[state.layer - 1][state.head - 1];
+          encoder: () => [now.encoder, symbols, symbols],
+          decoder: () => [causal ? now.decoderSelf : lastStep(symbols, now.ids, options), written, before],
+          cross: () => [now.cross, written, symbols],
+        }[kind]();
+        const weights = maps[layer - 1][head - 1];
         const value = (row, column) => weights.data[row * weights.cols + column];
-        map.append(figure.heatmap(rows, columns, value));
-        map.setAttribute("aria-label", `${words[state.kind]}, ${words.layer} ${state.layer}, ${words.head} ${state.head}`);
-        numbers.fill(rows, columns, value);
-        figure.announce(`${words.reads} ${now.syllables.join(" ")}. ${note.textContent}`);
+        return {
+          reading: [words.reads, ...reading, ...(count ? [whole] : [])], note, said: `${words.reads} ${now.syllables.join(" ")}. ${note}`,
+          picture: map(rows, columns, value), label: `${words[kind]}, ${words.layer} ${layer}, ${words.head} ${head}`,
+          table: table(rows, columns, value),
+        };
       };
     },
   });

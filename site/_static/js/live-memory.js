@@ -1,7 +1,10 @@
+// needs: plot
 // What training keeps in memory, by term: parameters, gradients, optimizer, and the intermediate results for the backward pass.
 // The formulas are those of llmbook.costs: activation_memory, num_parameters and parameter_memory.
 (function () {
   "use strict";
+  const { fill } = window.LLMBook.live;
+  const { grouped, bytes: said } = window.LLMBook.numbers;
   const WORDS = {
     zh: {
       batch: "批大小 B", length: "长度 n", width: "宽度 d", heads: "头数 H", layers: "层数 L", vocabulary: "词表大小 V", bytes: "精度",
@@ -10,34 +13,32 @@
         parameters: "参数", gradients: "梯度", optimizer: "优化器状态（AdamW）", norms: "归一化", projections: "投影（Q、K、V 与各头的输出）",
         scores: "注意力分数", feed_forward: "前馈网络", logits: "logits",
       },
+      short: { optimizer: "AdamW", projections: "投影", scores: "分数", feed_forward: "前馈网络" },
       total: "训练要占 {0}：参数、梯度和优化器状态 {1}，中间结果（激活）{2}。全部内存中有 {3}% 随 n² 增长。",
       overtakes: "从 n\u00a0=\u00a0{0} 起，随 n² 增长的部分超过其余的中间结果；从 n\u00a0=\u00a0{1} 起，超过其余的全部。",
-      copy: "优化器状态里有三分之一是参数的 float32 副本。",
-      picture: "各项所占内存的条形图。斜线表示随 n² 增长的一项",
+      copy: "优化器状态里有三分之一是参数的 float32 副本。", picture: "各项所占内存的条形图。斜线表示随 n² 增长的一项",
     },
     en: {
-      batch: "Batch B", length: "Length n", width: "Width d", heads: "Heads H", layers: "Layers L", vocabulary: "Vocabulary V", bytes: "Precision",
-      float32: "float32, 4 bytes a value", bfloat16: "bfloat16, 2 bytes a value",
+      batch: "Batch B", length: "Length n", width: "Width d", heads: "Heads H", layers: "Layers L", vocabulary: "Vocabulary V",
+      bytes: "Precision", float32: "float32, 4 bytes a value", bfloat16: "bfloat16, 2 bytes a value",
       terms: {
         parameters: "Parameters", gradients: "Gradients", optimizer: "Optimizer state (AdamW)", norms: "Norms",
-        projections: "Projections (Q, K, V and the heads’ outputs)", scores: "Attention scores", feed_forward: "Feed-forward network", logits: "Logits",
+        projections: "Projections (Q, K, V and the heads’ outputs)", scores: "Attention scores", feed_forward: "Feed-forward network",
+        logits: "Logits",
       },
-      total: "Training needs {0}: {1} for parameters, gradients and optimizer state, {2} for intermediate results (activations). Of all this, {3}% grows with n². ",
-      overtakes: "The part with n² outweighs the other intermediate results from n\u00a0=\u00a0{0} on, and everything else from n\u00a0=\u00a0{1} on. ",
+      short: { optimizer: "AdamW", projections: "Projections", scores: "Scores", feed_forward: "Feed-forward" },
+      total: "Training needs {0}: {1} for parameters, gradients and optimizer state, " +
+        "{2} for intermediate results (activations). Of all this, {3}% grows with n². ",
+      overtakes: "The part with n² outweighs the other intermediate results from n\u00a0=\u00a0{0} on, " +
+        "and everything else from n\u00a0=\u00a0{1} on. ",
       copy: "A third of the optimizer state is a float32 copy of the parameters.",
       picture: "Bars of the memory that each term takes. Hatching marks the term that grows with n²",
     },
-  };
-  // the picture's own labels are the same in both editions, as in every plot
-  const LABELS = {
-    parameters: "parameters", gradients: "gradients", optimizer: "AdamW", norms: "norms", projections: "projections",
-    scores: "scores", feed_forward: "feed-forward", logits: "logits",
   };
   const GROWTH = { norms: "∝ n", projections: "∝ n", scores: "∝ n²", feed_forward: "∝ n", logits: "∝ n" };
   const WIDTHS = [64, 128, 256, 512, 768, 1024, 2048, 4096]; // each number of heads divides each of them
   const HEADS = [1, 2, 4, 8, 16, 32];
   const VOCABULARIES = [100, 1000, 8000, 32000, 128000];
-  const [WIDE, LEFT, RIGHT, ROW] = [480, 98, 122, 30];
 
   // bytes by term
   function memory({ batch, length, width, heads, layers, vocabulary, bytes }) {
@@ -56,32 +57,12 @@
   }
 
   // the least n at which a n² > b n + c
-  function overtaking(a, b, c) {
-    return Math.floor((b + Math.sqrt(b * b + 4 * a * c)) / (2 * a)) + 1;
-  }
-
-  function said(bytes) {
-    const [unit, name] = [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"]].find(([size]) => bytes >= size) || [1, "B"];
-    const value = bytes / unit;
-    return `${value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2)} ${name}`;
-  }
+  const overtaking = (a, b, c) => Math.floor((b + Math.sqrt(b * b + 4 * a * c)) / (2 * a)) + 1;
 
   window.LLMBook.live.register("memory", {
     words: WORDS,
-    weights: null,
     defaults: { batch: 8, length: 10, width: 512, heads: 8, layers: 6, vocabulary: 32000, bytes: 4 },
-    allowed: {
-      batch: (size) => Number.isInteger(size) && size >= 1 && size <= 64,
-      length: (power) => Number.isInteger(power) && power >= 4 && power <= 17,
-      width: (width) => WIDTHS.includes(width),
-      heads: (heads) => HEADS.includes(heads),
-      layers: (layers) => Number.isInteger(layers) && layers >= 1 && layers <= 48,
-      vocabulary: (size) => VOCABULARIES.includes(size),
-      bytes: (bytes) => bytes === 2 || bytes === 4,
-    },
-    build(figure, bar) {
-      const { words, element, svg, fill } = figure;
-      const grouped = (number) => number.toLocaleString("en");
+    build({ words, bar }) {
       const choices = (numbers) => numbers.map((number) => [number, grouped(number)]);
       bar.slide("batch", words.batch, { min: 1, max: 64 });
       bar.slide("length", words.length, { min: 4, max: 17, text: (power) => grouped(2 ** power) });
@@ -90,54 +71,28 @@
       bar.slide("layers", words.layers, { min: 1, max: 48 });
       bar.choose("vocabulary", words.vocabulary, choices(VOCABULARIES));
       bar.choose("bytes", words.bytes, [[4, words.float32], [2, words.bfloat16]]);
-      const sentence = element("p", { class: "live-reading" });
-      const map = element("div", { class: "live-map", role: "img", "aria-label": words.picture });
-      const table = figure.numbers();
-      figure.stage.append(sentence, map, table.details);
-
-      function bars(terms) {
-        const names = Object.keys(terms);
-        const high = ROW * names.length + 10;
-        const drawing = svg("svg", {
-          xmlns: "http://www.w3.org/2000/svg", viewBox: `0 0 ${WIDE} ${high}`, width: WIDE, height: high, class: "live-fits",
-          "font-family": "system-ui, sans-serif", "font-size": 14, fill: "#222",
-        });
-        const hatch = svg("pattern", { id: "live-memory-hatch", width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" });
-        hatch.append(svg("rect", { width: 7, height: 7, fill: "#fff" }), svg("rect", { width: 4, height: 7, fill: "#b2182b" }));
-        drawing.append(svg("defs", {}, hatch));
-        const most = Math.max(...Object.values(terms));
-        names.forEach((name, row) => {
-          const y = 5 + row * ROW;
-          const long = (terms[name] / most) * (WIDE - LEFT - RIGHT);
-          const paint = name === "scores" ? "url(#live-memory-hatch)" : name in GROWTH ? "#4575b4" : "#878787";
-          const stroke = name === "scores" ? "#b2182b" : "none";
-          const number = svg("text", { x: (LEFT + long + 6).toFixed(1), y: y + 19, "data-term": name }, said(terms[name]));
-          drawing.append(
-            svg("text", { x: LEFT - 6, y: y + 19, "text-anchor": "end" }, LABELS[name]),
-            svg("rect", { x: LEFT, y: y + 3, width: long.toFixed(1), height: ROW - 8, fill: paint, stroke }),
-            number,
-          );
-          if (name in GROWTH) drawing.append(svg("text", { x: WIDE - 6, y: y + 19, "text-anchor": "end" }, GROWTH[name]));
-        });
-        return drawing;
-      }
 
       return function draw(state) {
         const terms = memory(state);
-        const sum = (names) => names.reduce((all, name) => all + terms[name], 0);
+        const names = Object.keys(terms);
+        const sum = (some) => some.reduce((all, name) => all + terms[name], 0);
         const kept = sum(["parameters", "gradients", "optimizer"]);
         const [linear, quadratic] = [sum(["norms", "projections", "feed_forward", "logits"]), terms.scores];
         const total = kept + linear + quadratic;
         const n = 2 ** state.length;
         const overtakes = [0, kept].map((fixed) => grouped(overtaking(quadratic / n / n, linear / n, fixed)));
-        map.replaceChildren(bars(terms));
-        table.fill(Object.keys(terms).map((name) => words.terms[name]), ["MB"], (row) => Object.values(terms)[row] / 1e6);
-        sentence.textContent = [
-          fill(words.total, said(total), said(kept), said(linear + quadratic), ((100 * quadratic) / total).toFixed(1)),
-          fill(words.overtakes, ...overtakes),
-          state.bytes === 2 ? words.copy : "",
-        ].join("").trim();
-        figure.announce(sentence.textContent);
+        return {
+          reading: [
+            fill(words.total, said(total), said(kept), said(linear + quadratic), ((100 * quadratic) / total).toFixed(1)),
+            fill(words.overtakes, ...overtakes), state.bytes === 2 ? words.copy : "",
+          ].join("").trim(),
+          picture: window.LLMBook.plot.bars(names.map((name) => ({
+            label: words.short[name] || words.terms[name], value: terms[name], text: said(terms[name]), note: GROWTH[name],
+            hatched: name === "scores", color: name === "scores" ? "#b2182b" : name in GROWTH ? "#4575b4" : "#878787",
+          }))),
+          label: words.picture,
+          table: { head: ["MB"], rows: names.map((name) => [words.terms[name], (terms[name] / 1e6).toFixed(4)]) },
+        };
       };
     },
   });

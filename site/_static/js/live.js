@@ -1,6 +1,21 @@
 // Live figures: a figure whose picture is `live-NAME.svg` becomes one that answers. What every live figure shares is here:
 // controls with labels, state in the address (#fig-id?text=…&scale=off), a reset, a polite announcement, weights on request.
 // Without scripts, in print, and until its weights are loaded, a figure is its picture.
+//
+//   LLMBook.live.register("NAME", {words: {zh, en}, defaults, weights, delay, build})
+//     words      what `build` gets as `words` in the page's language; the same keys in both
+//     defaults   the state at first: booleans, numbers, strings. There is a control for each key
+//     weights    the name of the weights that `build` gets as `packed`; they are loaded when the reader asks for them
+//     delay      milliseconds without a further change before it is drawn again
+//     build({words, bar, packed})   makes the controls, in their order, and returns draw(state)
+//   bar.slide(key, label, {min, max, step, text}), bar.choose(key, label, [[value, text], …]), bar.check(key, label),
+//   bar.text(key, label, attributes), bar.examples(key, [[text, meaning], …])
+//   draw(state) gives what is shown: {reading, note, picture, label, table, said, data}
+//     reading    the sentence above: text, or a list of texts and elements
+//     note       a smaller line below it
+//     picture    an SVG (`LLMBook.plot`, `LLMBook.heatmap`); label: what it shows, in words
+//     table      {head, rows, open}: the names of the columns after the first, rows of a name and cells
+//     said       what a screen reader is told, unless the reading; data: the exact numbers of the picture, for tests
 window.LLMBook = window.LLMBook || {};
 (function () {
   "use strict";
@@ -22,10 +37,7 @@ window.LLMBook = window.LLMBook || {};
   // element("label", {class: "x"}, "text", child)
   function element(name, attributes = {}, ...children) {
     const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) {
-      if (value === true) made.setAttribute(key, "");
-      else if (value !== false && value != null) made.setAttribute(key, value);
-    }
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
     made.append(...children);
     return made;
   }
@@ -35,6 +47,16 @@ window.LLMBook = window.LLMBook || {};
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
     made.append(...children);
     return made;
+  }
+
+  // an empty picture; it shrinks with the page unless it scrolls
+  function drawing(width, height, { scrolls = false } = {}) {
+    const [wide, high] = [Math.ceil(width), Math.ceil(height)];
+    return svg("svg", {
+      xmlns: "http://www.w3.org/2000/svg", viewBox: `0 0 ${wide} ${high}`, width: wide, height: high,
+      class: scrolls ? "live-scrolls" : "live-fits",
+      "font-family": "system-ui, 'PingFang SC', 'Noto Sans CJK SC', 'Microsoft YaHei', sans-serif", "font-size": 14, fill: "#222",
+    });
   }
 
   // what the address says about a figure: #fig-id?key=value&…
@@ -49,75 +71,84 @@ window.LLMBook = window.LLMBook || {};
     history.replaceState(null, "", changed.length ? `#${id}?${query}` : `#${id}`);
   }
 
-  // the state after the address: values of the kind that the defaults have, and allowed ones only
+  // the state after the address: values of the kind that the defaults have, and such as the controls can show
   function read(defaults, given, allowed) {
     const state = { ...defaults };
     for (const [key, value] of Object.entries(given || {})) {
-      if (!(key in defaults)) continue;
+      if (!Object.hasOwn(defaults, key)) continue;
       const kind = typeof defaults[key];
       const typed = kind === "boolean" ? { true: true, false: false }[value] : kind === "number" ? Number(value) : value;
-      if (typed !== undefined && !Number.isNaN(typed) && (!allowed[key] || allowed[key](typed))) state[key] = typed;
+      if (String(typed) === value && allowed[key](typed)) state[key] = typed;
     }
     return state;
   }
 
   let counter = 0;
-  // each control but the examples stands for one key of the state
-  function controls(figure) {
-    const all = {};
+  // each control but the examples stands for one key of the state, and says which values of it there are
+  function controls(change) {
+    const [all, allowed] = [{}, {}];
     const group = element("div", { class: "live-controls", role: "group", "aria-label": words.controls, tabindex: "-1" });
-    const add = (key, label, input, read, write, event = "input") => {
+    const add = (label, input, ...more) => {
       input.id = `live-control-${(counter += 1)}`;
-      if (key !== null) {
-        input.dataset.key = key;
-        input.addEventListener(event, () => figure.change(key, read()));
-        all[key] = write;
-      }
       const name = element("label", { for: input.id }, label);
-      return element("div", { class: "live-control" }, ...(input.type === "checkbox" ? [input, name] : [name, input]));
+      group.append(element("div", { class: "live-control" }, ...(input.type === "checkbox" ? [input, name] : [name, input]), ...more));
+    };
+    const stand = (key, input, { get, set, allows, event = "input" }) => {
+      input.dataset.key = key;
+      input.addEventListener(event, () => change(key, get()));
+      [all[key], allowed[key]] = [set, allows];
     };
     return {
-      group,
-      show: (state) => Object.entries(all).forEach(([key, write]) => write(state[key])),
+      group, allowed,
+      show: (state) => Object.entries(all).forEach(([key, set]) => set(state[key])),
       text(key, label, attributes = {}) {
         const input = element(attributes.rows ? "textarea" : "input", { spellcheck: "false", autocomplete: "off", ...attributes });
-        group.append(add(key, label, input, () => input.value, (value) => { if (input.value !== value) input.value = value; }));
-        return input;
+        stand(key, input, {
+          get: () => input.value,
+          set: (value) => { if (input.value !== value) input.value = value; },
+          allows: (value) => !attributes.maxlength || value.length <= attributes.maxlength,
+        });
+        add(label, input);
       },
       check(key, label) {
         const input = element("input", { type: "checkbox", role: "switch" });
-        group.append(add(key, label, input, () => input.checked, (value) => (input.checked = value), "change"));
-        return input;
+        stand(key, input, { get: () => input.checked, set: (value) => (input.checked = value), allows: () => true, event: "change" });
+        add(label, input);
       },
       choose(key, label, options) {
         const input = element("select", {}, ...options.map(([value, text]) => element("option", { value }, text)));
-        const numeric = typeof options[0][0] === "number";
-        const value = () => (numeric ? Number(input.value) : input.value);
-        group.append(add(key, label, input, value, (wanted) => (input.value = String(wanted)), "change"));
-        return input;
+        const values = options.map(([value]) => value);
+        stand(key, input, {
+          get: () => values[input.selectedIndex],
+          set: (value) => (input.value = String(value)),
+          allows: (value) => values.includes(value),
+          event: "change",
+        });
+        add(label, input);
+      },
+      slide(key, label, { min, max, step = 1, text = String }) {
+        const input = element("input", { type: "range", min, max, step });
+        const shown = element("output", { class: "live-value", for: `live-control-${counter + 1}` });
+        stand(key, input, {
+          get: () => Number(input.value),
+          set: (value) => {
+            input.value = value;
+            shown.textContent = text(value);
+            input.setAttribute("aria-valuetext", text(value));
+          },
+          allows: (value) => value >= min && value <= max && Number((min + Math.round((value - min) / step) * step).toFixed(6)) === value,
+        });
+        add(label, input, shown);
       },
       // sentences to try, [text, what it says in the page's language or ""]
       examples(key, list) {
         const shown = list.map(([text, gloss]) => element("option", { value: text }, gloss ? `${text} (${gloss})` : text));
         const input = element("select", {}, element("option", { value: "" }, "…"), ...shown);
-        group.append(add(null, words.examples, input, () => input.value, () => undefined, "change"));
         input.addEventListener("change", () => {
-          if (input.value) figure.change(key, input.value);
+          if (input.value) change(key, input.value);
           input.value = "";
         });
-      },
-      slide(key, label, { min, max, step = 1, text = String }) {
-        const input = element("input", { type: "range", min, max, step });
-        const shown = element("output", { class: "live-value" });
-        const write = (value) => {
-          input.value = value;
-          shown.textContent = text(value);
-          input.setAttribute("aria-valuetext", text(value));
-        };
-        const box = add(key, label, input, () => Number(input.value), write);
-        box.append(shown);
-        group.append(box);
-        return input;
+        add(words.examples, input);
       },
     };
   }
@@ -133,76 +164,43 @@ window.LLMBook = window.LLMBook || {};
     });
   }
 
-  // a table of weights that a screen reader can read: one row a query
-  function table(rows, columns, value) {
-    const head = element("tr", {}, element("td"), ...columns.map((name) => element("th", { scope: "col" }, name)));
-    const body = rows.map((name, row) =>
-      element("tr", {}, element("th", { scope: "row" }, name), ...columns.map((_, column) => element("td", {}, value(row, column)))));
-    return element("table", {}, element("thead", {}, head), element("tbody", {}, ...body));
+  function table({ head, rows }) {
+    const names = element("tr", {}, element("td"), ...head.map((name) => element("th", { scope: "col" }, name)));
+    const body = rows.map(([name, ...cells]) =>
+      element("tr", {}, element("th", { scope: "row" }, name), ...cells.map((cell) => element("td", {}, cell))));
+    return element("table", {}, element("thead", {}, names), element("tbody", {}, ...body));
   }
 
-  // the table below a map, made when it is opened; {details, fill(rows, columns, value)}
-  function numbers() {
-    const details = element("details", { class: "live-numbers" }, element("summary", {}, words.numbers));
-    const holder = element("div", { class: "live-scroll", tabindex: "0" });
-    details.append(holder);
-    let make = () => [];
-    const show = () => holder.replaceChildren(...(details.open ? make() : []));
-    details.addEventListener("toggle", show);
+  // what a figure shows below its controls; the table is made when it is opened
+  function showing() {
+    const reading = element("p", { class: "live-reading" });
+    const note = element("p", { class: "live-note" });
+    const map = element("div", { class: "live-map", role: "img" });
+    const holder = element("div", { class: "live-scroll", tabindex: "0", role: "region", "aria-label": words.numbers });
+    const numbers = element("details", { class: "live-numbers" }, element("summary", {}, words.numbers), holder);
+    let now = null;
+    const tabulate = () => holder.replaceChildren(...(numbers.open && now ? [table(now)] : []));
+    numbers.addEventListener("toggle", tabulate);
     return {
-      details,
-      fill(rows, columns, value) {
-        make = () => [table(rows, columns, (row, column) => value(row, column).toFixed(4))];
-        show();
+      parts: [reading, note, map, numbers],
+      show(given) {
+        reading.replaceChildren(...[given.reading].flat());
+        note.textContent = given.note || "";
+        note.hidden = given.note === undefined;
+        map.hidden = !given.picture;
+        map.replaceChildren(...(given.picture ? [given.picture] : []));
+        map.setAttribute("aria-label", given.label || "");
+        if (given.picture && given.picture.matches(".live-scrolls")) map.tabIndex = 0;
+        if (now === null && given.table && given.table.open) numbers.open = true;
+        if (given.data) map.dataset.numbers = JSON.stringify(given.data);
+        now = given.table;
+        numbers.hidden = !now;
+        tabulate();
+        return given.said || reading.textContent;
       },
     };
   }
 
-  // A map of weights as SVG: rows are queries, columns are keys; darker is more, and the numbers stand in the cells while they fit.
-  function heatmap(rows, columns, value) {
-    const size = columns.length <= 14 ? 38 : columns.length <= 24 ? 26 : 18;
-    const wide = (names) => Math.max(...names.map((name) => [...name].reduce((sum, c) => sum + (c.codePointAt(0) > 0x2e7f ? 14 : 9), 0)));
-    const left = Math.max(24, wide(rows)) + 12;
-    const slanted = wide(columns) > size;
-    const top = slanted ? wide(columns) * 0.75 + 20 : 26;
-    const width = left + size * columns.length + (slanted ? wide(columns) * 0.75 : 8);
-    const drawing = svg("svg", {
-      xmlns: "http://www.w3.org/2000/svg", viewBox: `0 0 ${Math.ceil(width)} ${Math.ceil(top + size * rows.length + 6)}`,
-      width: Math.ceil(width), height: Math.ceil(top + size * rows.length + 6), "font-family": "system-ui, 'Noto Sans CJK SC', sans-serif",
-      "font-size": 14, fill: "#222",
-    });
-    columns.forEach((name, column) => {
-      const x = left + size * (column + 0.5);
-      const turned = slanted ? { transform: `rotate(-45 ${x} ${top - 8})` } : {};
-      drawing.append(svg("text", { x, y: top - 8, "text-anchor": slanted ? "start" : "middle", ...turned }, name));
-    });
-    rows.forEach((name, row) => {
-      const y = top + size * row;
-      drawing.append(svg("text", { x: left - 6, y: y + size / 2 + 5, "text-anchor": "end" }, name));
-      columns.forEach((_, column) => {
-        const weight = value(row, column);
-        const x = left + size * column;
-        const cell = svg("g", { "data-row": row, "data-column": column });
-        cell.append(svg("title", {}, `${name} → ${columns[column]}: ${weight.toFixed(4)}`));
-        cell.append(svg("rect", { x, y, width: size - 1, height: size - 1, fill: shade(weight) }));
-        if (size >= 38) {
-          const text = weight.toFixed(2).replace(/^0/, "");
-          cell.append(svg("text", { x: x + size / 2, y: y + size / 2 + 4, "text-anchor": "middle", "font-size": 11.5, fill: weight > 0.62 ? "#fff" : "#000" }, text));
-        }
-        drawing.append(cell);
-      });
-    });
-    return drawing;
-  }
-
-  // from near white to dark blue; grey prints keep the order
-  function shade(weight) {
-    const t = Math.min(1, Math.max(0, weight)) ** 0.8;
-    const mix = (from, to) => Math.round(from + (to - from) * t);
-    return `rgb(${mix(240, 8)},${mix(244, 64)},${mix(249, 129)})`;
-  }
-
-  // maker: {words: {zh, en}, defaults, allowed, weights: name or null, build(figure) -> draw(state)}
   function register(name, maker) {
     makers[name] = maker;
   }
@@ -210,70 +208,71 @@ window.LLMBook = window.LLMBook || {};
   function enhance(holder) {
     const picture = holder.querySelector("img");
     const name = /live-([a-z-]+)\.svg/.exec(picture.getAttribute("src"))[1];
-    const maker = makers[name];
-    if (!maker) return;
-    const defaults = maker.defaults;
+    const { words: texts, defaults, weights, delay, build } = makers[name];
     const stage = element("div", { class: "live-stage" });
     const said = element("p", { class: "live-said visually-hidden", "aria-live": "polite" });
-    const figure = {
-      id: holder.id, words: { ...words, ...maker.words[lang] }, lang, stage, element, svg, heatmap, numbers, fill, shade,
-      state: read(defaults, addressed(holder.id), maker.allowed || {}),
-      change(key, value) {
-        figure.state = { ...figure.state, [key]: value };
-        remember(figure.id, figure.state, defaults);
-        figure.redraw();
-      },
-      announce(text) {
-        clearTimeout(figure.timer);
-        figure.timer = setTimeout(() => (said.textContent = text), 400);
-      },
-    };
+    const shown = showing();
+    let [state, started, draw, bar, speaking, waiting] = [defaults, false];
+
+    function redraw() {
+      bar.show(state);
+      clearTimeout(waiting);
+      const now = () => {
+        const text = shown.show(draw(state));
+        clearTimeout(speaking);
+        speaking = setTimeout(() => (said.textContent = text), 400);
+      };
+      if (delay && started === "drawn") waiting = setTimeout(now, delay);
+      else now();
+      started = "drawn";
+    }
+
+    function changeTo(next) {
+      state = next;
+      remember(holder.id, state, defaults);
+      redraw();
+    }
 
     async function start() {
-      if (figure.started) return;
-      figure.started = true;
+      if (started) return;
+      started = true;
+      let packed;
       try {
-        if (maker.weights) {
+        if (weights) {
           button.disabled = true;
           button.textContent = words.loading;
-          figure.packed = await loadScript(maker.weights);
+          packed = await loadScript(weights);
         }
       } catch (error) {
-        figure.started = false;
+        started = false;
         button.disabled = false;
         button.textContent = fill(words.failed, error.message);
         return;
       }
-      const bar = controls(figure);
-      const draw = maker.build(figure, bar);
+      bar = controls((key, value) => changeTo({ ...state, [key]: value }));
+      draw = build({ words: { ...words, ...texts[lang] }, bar, packed });
+      const lacking = Object.keys(defaults).filter((key) => !(key in bar.allowed));
+      if (lacking.length) throw new Error(`the live figure ${name} has no control for ${lacking.join(", ")}`);
+      state = read(defaults, addressed(holder.id), bar.allowed);
       const reset = element("button", { type: "button", class: "live-reset" }, words.reset);
-      reset.addEventListener("click", () => {
-        figure.state = { ...defaults };
-        remember(figure.id, figure.state, defaults);
-        figure.redraw();
-      });
+      reset.addEventListener("click", () => changeTo(defaults));
       bar.group.append(reset);
-      figure.redraw = () => {
-        bar.show(figure.state);
-        draw(figure.state);
-      };
-      stage.prepend(bar.group);
-      stage.append(said);
+      stage.append(bar.group, ...shown.parts, said);
       picture.classList.add("live-off"); // but on paper
       (picture.closest("a") || picture).after(stage);
       button.remove();
-      figure.redraw();
+      redraw();
       holder.dataset.live = "on";
     }
 
-    const size = maker.weights && window.LLMBook.sizes[maker.weights];
-    const button = element("button", { type: "button", class: "live-start" }, fill(words.loads, size));
+    const label = weights ? fill(words.loads, window.LLMBook.sizes[weights]) : "";
+    const button = element("button", { type: "button", class: "live-start" }, label);
     button.addEventListener("click", () => start().then(() => {
       const group = stage.querySelector(".live-controls");
       if (group) group.focus(); // its first control is the next stop; a phone does not unfold its keyboard
     }));
-    if (maker.weights) (picture.closest("a") || picture).after(button);
-    if (!maker.weights || addressed(holder.id)) start();
+    if (weights) (picture.closest("a") || picture).after(button);
+    if (!weights || addressed(holder.id)) start();
     if (addressed(holder.id)) {
       holder.scrollIntoView();
       // formulas above it are set later and move it
@@ -281,6 +280,6 @@ window.LLMBook = window.LLMBook || {};
     }
   }
 
-  window.LLMBook.live = { register };
+  window.LLMBook.live = { register, makers, element, svg, drawing, fill };
   addEventListener("DOMContentLoaded", () => document.querySelectorAll("figure.live").forEach(enhance));
 })();

@@ -22,6 +22,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from llmbook.atomic import replacing, write_text
+from llmbook.site.extensions.live import needs
 from llmbook.site.pages import Page, cut
 
 LANGUAGES = {"zh": "zh_CN", "en": "en"}
@@ -194,11 +195,13 @@ def _remove_others(folder: Path, wanted: set[Path]) -> bool:
 
 
 def _digest(folder: Path) -> str:
-    """A hash of Sphinx extensions and templates, whose changes Sphinx itself does not see."""
+    """A hash of Sphinx extensions, templates, and what scripts need, whose changes Sphinx itself does not see."""
     digest = hashlib.sha256()
     extensions = Path(__file__).with_name("extensions")
     for path in sorted([*extensions.glob("*.py"), *folder.glob("_templates/*"), folder / "conf.py"]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sorted(folder.glob("_static/js/*.js")):
+        digest.update(repr((path.name, needs(path))).encode())
     return digest.hexdigest()[:16]
 
 
