@@ -19,24 +19,39 @@ export HF_HUB_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1
 export PYTHONHASHSEED := 0
 
-# $(call ready,extra): a complete .venv for this place, these pins and this extra, or one made anew. The mark is written last, so that
-# an interrupted set-up is repaired by running it again.
+# $(call ready,extra): a whole .venv for this place, these pins and this extra, or one made anew. The one before stands aside as .venv-before
+# and comes back if the new one fails, or if making it was killed. The mark is written last: pins and place, and how many files there are.
 define ready
 @set -e; \
+if [ -L .venv ]; then \
+  echo ".venv is a link to $$(readlink .venv), whose environment is another checkout's; remove the link, and this one gets its own" >&2; exit 1; \
+fi; \
+if [ -d .venv-before ] && [ ! -e .venv/.ready ]; then rm -rf .venv; mv .venv-before .venv; fi; \
+rm -rf .venv-before; \
+files() { ls .venv/bin .venv/lib/*/site-packages 2>/dev/null | wc -l; }; \
+version() { "$$1" -c 'import sys; print(*sys.version_info[:2])'; }; \
 want="$$(cat pyproject.toml constraints.txt | cksum) $$PWD"; \
-have="$$(cat .venv/.ready 2>/dev/null || true)"; \
+have="$$(sed -n 1p .venv/.ready 2>/dev/null || true)"; \
+count="$$(sed -n 2p .venv/.ready 2>/dev/null || true)"; \
+if [ "$$(files)" -lt "$${count:-0}" ]; then echo "Parts of .venv are gone."; have=; fi; \
+asked="$(if $(filter file,$(origin PYTHON)),,$(PYTHON))"; \
+if [ -n "$$asked" ] && [ -n "$$have" ] && [ "$$(version "$$asked")" != "$$(version $(PY))" ]; then have=; fi; \
 if [ "$$have" != "$$want $(1)" ] && [ "$$have" != "$$want [test]" ]; then \
   command -v "$(PYTHON)" >/dev/null || { echo "No '$(PYTHON)' found; name a Python ≥ 3.11 with PYTHON=…" >&2; exit 1; }; \
   "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
     { echo "$(PYTHON) is $$("$(PYTHON)" -V 2>&1); Python ≥ 3.11 is needed; name one with PYTHON=…" >&2; exit 1; }; \
-  rm -f .venv/.ready; \
   if [ "$${have#"$$want"}" = "$$have" ] || ! $(PY) -m pip --version >/dev/null 2>&1; then \
-    echo "Setting up .venv …"; "$(PYTHON)" -m venv --clear .venv; \
+    echo "Setting up .venv …"; \
+    trap 'code=$$?; if [ -d .venv-before ]; then rm -rf .venv; mv .venv-before .venv; echo "The new .venv failed; the one before is back." >&2; fi; exit $$code' EXIT; \
+    trap 'exit 130' INT TERM HUP; \
+    if [ -e .venv ]; then mv .venv .venv-before; fi; \
+    "$(PYTHON)" -m venv .venv; \
   fi; \
   $(PY) -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip; \
   $(PY) -m pip install --quiet --disable-pip-version-check --progress-bar on \
     $(if $(TORCH_INDEX),--extra-index-url "$(TORCH_INDEX)") -c constraints.txt -e ".$(1)"; \
-  printf '%s' "$$want $(1)" > .venv/.ready; \
+  printf '%s\n%s\n' "$$want $(1)" "$$(files)" > .venv/.ready; \
+  rm -rf .venv-before; \
 fi
 endef
 
