@@ -182,7 +182,7 @@ window.LLMBook = window.LLMBook || {};
     const tabulate = () => holder.replaceChildren(...(numbers.open && now ? [table(now)] : []));
     numbers.addEventListener("toggle", tabulate);
     return {
-      parts: [reading, note, map, numbers],
+      parts: [reading, note, map],
       show(given) {
         reading.replaceChildren(...[given.reading].flat());
         note.textContent = given.note || "";
@@ -191,7 +191,10 @@ window.LLMBook = window.LLMBook || {};
         map.replaceChildren(...(given.picture ? [given.picture] : []));
         map.setAttribute("aria-label", given.label || "");
         if (given.picture && given.picture.matches(".live-scrolls")) map.tabIndex = 0;
-        if (now === null && given.table && given.table.open) numbers.open = true;
+        if (given.table && !numbers.isConnected) {
+          map.after(numbers);
+          numbers.open = Boolean(given.table.open);
+        }
         if (given.data) map.dataset.numbers = JSON.stringify(given.data);
         now = given.table;
         numbers.hidden = !now;
