@@ -15,7 +15,7 @@ import pytest
 from fontTools.ttLib import TTFont
 
 from llmbook.assets import vendored
-from llmbook.drawing import FONT, label_complaints, with_font, with_words, words
+from llmbook.drawing import FAMILY, FONT, label_complaints, with_chinese, with_font, with_words, words
 from llmbook.notebook import use_book_style
 
 ZH = {"tokens & words": "词元与词", "LSTM with attention": "有注意力的 LSTM"}
@@ -64,6 +64,15 @@ def test_the_same_drawing_has_the_same_bytes_in_another_process(svg: str, tmp_pa
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.svg")], capture_output=True, check=True)
     assert done.stdout.decode() == with_font(svg, vendored(FONT))
+
+
+def test_a_diagram_carries_its_chinese_for_those_who_have_no_such_font():
+    head = '<svg xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif">'
+    carried = with_chinese(f"{head}<text>n 词元 α</text></svg>", vendored(FONT))
+    assert glyphs(carried) == set("词元")
+    assert f"font-family=\"system-ui, '{FAMILY}', sans-serif\"" in carried
+    english = f"{head}<text>n tokens α</text></svg>"
+    assert with_chinese(english, vendored(FONT)) == english
 
 
 def test_what_a_language_lacks_is_named(svg: str):

@@ -21,6 +21,7 @@ from fontTools.ttLib import TTFont
 SVG = "image/svg+xml"  # as an output's data are called
 FONT = "fonts/NotoSansSC-subset.otf"  # of the vendored files
 FAMILY = "Noto Sans SC Subset"
+FIRST_CHINESE = 0x2E80
 TEXT = re.compile(r"(<text\b[^>]*>)([^<]*)(</text>)")
 MIXED = re.compile(r"<!-- (.*?) -->")  # the source of a text with mathematics stands before it
 MATHEMATICS = re.compile(r"\$[^$]*\$")
@@ -62,8 +63,21 @@ def label_complaints(svgs: list[str], labels: Mapping[str, str], font: Path) -> 
 def with_font(svg: str, font: Path) -> str:
     """The drawing with the glyphs of `font` that its texts need, in place of those that it carried before."""
     svg = CARRIED.sub("", svg)
-    letters = "".join(sorted({letter for text in re.findall(r">([^<]+)<", svg) for letter in html.unescape(text)}))
-    data = base64.b64encode(_subset(font, letters)).decode()
+    return _carrying(svg, font, _letters(svg))
+
+
+def with_chinese(svg: str, font: Path) -> str:
+    """A drawing whose fonts are the reader's own with the glyphs of its Chinese letters, for readers who have none."""
+    chinese = {letter for letter in _letters(svg) if ord(letter) >= FIRST_CHINESE}
+    return _carrying(svg.replace("sans-serif", f"'{FAMILY}', sans-serif"), font, chinese) if chinese else svg
+
+
+def _letters(svg: str) -> set[str]:
+    return {letter for text in re.findall(r">([^<]+)<", svg) for letter in html.unescape(text)}
+
+
+def _carrying(svg: str, font: Path, letters: set[str]) -> str:
+    data = base64.b64encode(_subset(font, "".join(sorted(letters)))).decode()
     style = f'<style type="text/css" class="font">@font-face{{font-family:\'{FAMILY}\';src:url(data:font/otf;base64,{data})}}</style>'
     return re.sub(r"(<svg\b[^>]*>)", lambda match: match[1] + style, svg, count=1)
 

@@ -22,7 +22,7 @@ from llmbook.book.lock import sha
 from llmbook.book.markup import FENCES, directive, parsed
 from llmbook.book.numbering import FIGURE_WORD
 from llmbook.book.source import LANGUAGES, Cell, Finding, Source, SourceError
-from llmbook.drawing import FONT, SVG, with_font, with_words
+from llmbook.drawing import FONT, SVG, with_chinese, with_font, with_words
 from llmbook.edition.assignment import exercise_notebook
 from llmbook.edition.book import Book
 from llmbook.edition.faces import Context, MarkupError, reader_face, site_face
@@ -161,8 +161,12 @@ def _drawings(cell: Cell, lang: str) -> list[str]:
     """The diagrams as link definitions: the notebook holds them itself, and no viewer has to trust it (attachments need that)."""
     found = [directive(token) for token in parsed(cell.source) if token.type in FENCES]
     names = [fence.argument for fence in found if fence is not None and fence.name == "figure"]
-    encoded = {name: base64.b64encode(diagram(name, lang).encode()).decode() for name in names}
+    encoded = {name: base64.b64encode(_diagram(name, lang).encode()).decode() for name in names}
     return [f"[{name}]: data:image/svg+xml;base64,{data}" for name, data in encoded.items()]
+
+
+def _diagram(name: str, lang: str) -> str:
+    return with_chinese(diagram(name, lang), vendored(FONT))
 
 
 def _counted(output: dict, count: int) -> dict:

@@ -11,12 +11,14 @@ import nbformat
 from nbformat import NotebookNode
 
 from llmbook import paths
+from llmbook.assets import vendored
 from llmbook.atomic import write_text
 from llmbook.book.diagrams import diagram, diagram_names
 from llmbook.book.expected import claims_of, expected_claims
 from llmbook.book.glossary import glossary_page
 from llmbook.book.outline import finished_points, load_outline
 from llmbook.book.source import LANGUAGES, Cell, Source
+from llmbook.drawing import FONT, with_chinese
 from llmbook.edition.assignment import exercise_page
 from llmbook.edition.book import Book
 from llmbook.edition.split import claims_made, reader_notebook, site_notebook, site_page, write_exercises
@@ -42,7 +44,7 @@ def publish_site(book: Book, kept: Kept) -> Path:
     build = paths.build_dir()
     for lang in LANGUAGES:
         for name in diagram_names():
-            write_text(build / "diagrams" / lang / name, diagram(name, lang))
+            write_text(build / "diagrams" / lang / name, with_chinese(diagram(name, lang), vendored(FONT)))
     return build_site(
         Site(
             chapters={lang: [_site_chapter(book, *one, lang) for one in kept] for lang in LANGUAGES},
