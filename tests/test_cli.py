@@ -147,3 +147,15 @@ def test_what_cannot_be_translated_or_run_is_said_in_one_message(monkeypatch, ca
     said = capsys.readouterr().err
     assert message in said
     assert "Traceback" not in said
+
+
+@pytest.mark.messages
+@pytest.mark.parametrize("words", [("demo", "course"), ("init", "course"), ("release", "1"), ("grade", "chapter-01")])
+def test_a_course_without_its_extra_says_how_to_get_it(tmp_path: Path, monkeypatch, capsys, words: tuple):
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in sys.modules if name.startswith(("llmbook.grading.", "nbgrader"))]:
+        if name != "llmbook.grading.commands":
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "nbgrader", None)
+    assert run(monkeypatch, "course", *words) == 1
+    assert capsys.readouterr().err.rstrip().endswith("a course needs the extra: pip install 'llmbook[course]'")

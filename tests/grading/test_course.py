@@ -470,6 +470,15 @@ def test_killed_in_the_middle_and_started_again_the_gradebook_is_the_same(tmp_pa
     }
 
 
+def test_a_student_who_handed_nothing_in_is_named_and_does_not_land_in_the_gradebook(tmp_path: Path) -> None:
+    course = new_course(tmp_path / "course")
+    hand_in(course, "an", "an")
+    courses.collect(course, NAME, course.root / "handed-in")
+    with pytest.raises(ValueError, match=r"nothing of chapter-01 was handed in by ann; there are an$"):
+        grading.grade(course, NAME, ["an", "ann"])
+    assert "ann" not in {row["student"] for row in grades.scores(course, NAME)}
+
+
 def test_grading_beside_somebody_who_grades_by_hand_loses_nothing(tmp_path: Path) -> None:
     course = new_course(tmp_path / "course")
     for number in range(4):

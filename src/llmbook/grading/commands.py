@@ -124,9 +124,9 @@ def course_export(
 @course_app.command("demo")
 def course_demo(folder: Annotated[Path, typer.Argument(help="a new folder")]) -> None:
     """Make a course with five submissions, grade them, and say where everything is."""
+    _, grades, _ = _modules()
     from llmbook.grading.demo import demo
 
-    _, grades, _ = _modules()
     course = demo(folder)
     for row in grades.scores(course, "chapter-01"):
         typer.echo(f"{row['student']:12} {row['score']:5.1f} of {row['max_score']:.0f}")

@@ -79,8 +79,18 @@ def _submitted(course: Course, student: str, assignment: str) -> Path:
 
 
 def submissions_to_grade(course: Course, assignment: str, students: list[str] | None = None) -> list[str]:
-    """The students, of those named or of all, whose submission is new or changed, or graded by other checks."""
-    return [one for one in students or course.submissions(assignment) if not _is_done(course, one, assignment)]
+    """The students, of those named or of all, whose submission is new or changed, or graded by other checks.
+
+    Raises:
+        ValueError: one who is named has handed nothing in.
+    """
+    there = course.submissions(assignment)
+    if unknown := [one for one in students or () if one not in there]:
+        handed_in = ", ".join(map(printable, there)) or "nobody"
+        raise ValueError(
+            f"nothing of {assignment} was handed in by {', '.join(map(printable, unknown))}; there are {handed_in}"
+        )
+    return [one for one in students or there if not _is_done(course, one, assignment)]
 
 
 def _is_done(course: Course, student: str, assignment: str) -> bool:
