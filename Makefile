@@ -15,6 +15,8 @@ SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(PYTEST) $(OF_CHAPTER) -n 2 --dist loadfile
 TOGETHER := not messages and not probes and not built and not long and not alone
 UNITS := $(TOGETHER) and not slow
 LINT := $(PY) -m ruff check . && $(PY) -m ruff format --check --quiet . && $(PY) -m codespell_lib && $(PY) -m mypy && .venv/bin/lint-imports
+# a locale that is there and writes UTF-8: Python reads a path with Chinese in it from .venv only so
+export LC_ALL := $(shell locale -a 2>/dev/null | grep -qix 'c.utf-\?8' && echo C.UTF-8 || echo en_US.UTF-8)
 export HF_HUB_OFFLINE := 1
 export HF_DATASETS_OFFLINE := 1
 export PYTHONHASHSEED := 0

@@ -227,3 +227,11 @@ def test_a_site_that_lacks_a_page_does_not_take_the_old_ones_place(
             build_site(site)
     assert (html / "en/notation.html").is_file()
     assert (build_site(site) / "en/notation.html").is_file()
+
+
+def test_a_locale_that_the_system_lacks_does_not_stop_the_build(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.setenv("LANG", "tlh_QO.UTF-8")
+    assert (build_site(replace(site, build=tmp_path / "build")) / "index.html").is_file()

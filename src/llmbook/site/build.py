@@ -9,11 +9,12 @@ Book: §0
 
 import filecmp
 import hashlib
+import locale
+import os
 import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from llmbook.atomic import replacing, write_text
+from llmbook.site.archive import archive
 from llmbook.site.extensions.live import needs
 from llmbook.site.pages import Page, cut
 
@@ -232,7 +234,21 @@ def _start_sphinx(site: Site, lang: str, *, everything: bool) -> subprocess.Pope
     ]
     command += [option for name, value in settings.items() for option in ("-D", f"{name}={value}")]
     command += ["-a"] * everything + [str(site.build / "site-src" / lang), str(cache / "html")]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8")
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", env=_environment()
+    )
+
+
+def _environment() -> dict[str, str]:
+    """The environment with a locale that exists: Sphinx ends at once where the system was never given the one that is asked for."""
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        locale.setlocale(locale.LC_ALL, "")
+    except locale.Error:
+        return os.environ | {"LC_ALL": "C.UTF-8"}
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
+    return dict(os.environ)
 
 
 def _finish_sphinx(site: Site, lang: str, process: subprocess.Popen[str]) -> str:
@@ -278,15 +294,3 @@ def _publish(site: Site, docnames: set[str]) -> None:
         html.rename(old)
     new.rename(html)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def archive(folder: Path, target: Path) -> None:
-    """Packs the site below `llmbook/`; the same site gives the same bytes. Its pages don't offer the archive again."""
-    with zipfile.ZipFile(target, "w") as packed:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file() and path != target):
-            content = path.read_bytes()
-            if path.suffix == ".html":
-                content = re.sub(rb'<p class="llmbook-zip">.*?</p>\n?', b"", content)
-            entry = zipfile.ZipInfo(f"llmbook/{path.relative_to(folder).as_posix()}", (1980, 1, 1, 0, 0, 0))
-            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
-            packed.writestr(entry, content)
