@@ -69,7 +69,7 @@ ELSEWHERE = {
     ("grading/sandbox.py", "_guest"): "a temporary folder of one kernel",
     ("grading/sandbox.py", "_start"): "a temporary folder of one kernel",
     ("site/build.py", "_publish"): "into a fresh folder that is renamed whole",
-    ("site/build.py", "archive"): "into a fresh folder that is renamed whole",
+    ("site/archive.py", "archive"): "into a fresh folder that is renamed whole",
 }
 WRITING = {"write_text", "write_bytes", "save_file", "savefig", "savez", "savez_compressed", "dump", "tofile"}
 WRITING |= {"copy", "copy2", "copyfile", "copytree"}

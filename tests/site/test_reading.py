@@ -11,7 +11,7 @@ import pytest
 from docutils import nodes
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from llmbook.site.build import archive
+from llmbook.site.archive import archive
 
 HIDDEN_IN_PRINT = (
     *(".bd-sidebar-primary", ".bd-header-article", ".prev-next-footer", ".bd-footer-article"),
