@@ -139,4 +139,6 @@ def _number(value: float, decimals: int, *, exact: bool) -> str:
 def _with_unit(number: str, unit: str, lang: str | None) -> str:
     if unit == "×" and lang == "zh":
         return f"{number} 倍"
+    if unit == "×" and lang == "en" and " × " in number:  # one × is enough
+        return f"{number} times"
     return f"{number}{unit}" if unit in ("", "%", "×") else f"{number} {unit}"
