@@ -1,12 +1,16 @@
 """What some code depends on, and fingerprints that change only with what code does."""
 
+import ast
+import gc
 import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from llmbook import closure
-from llmbook.closure import PACKAGES, fingerprint, fingerprints, import_closure
+from llmbook.closure import PACKAGES, fingerprint, fingerprints, import_closure, parsed
 
 
 def reached(*codes: str) -> set[str]:
@@ -84,3 +88,42 @@ def test_a_new_module_in_a_package_changes_nothing_for_those_who_do_not_use_it(
     closure._tree.cache_clear()
     assert fingerprints([code]) == before
     assert "llmbook/nn/brand_new.py" in fingerprints(["import llmbook.nn"])
+
+
+class Litter:
+    """Garbage that runs Python when it is collected, so that another thread may get its turn in the middle of a parse."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+    def __del__(self) -> None:
+        sum(range(50))
+
+
+def test_threads_that_parse_at_once_do_not_disturb_each_other() -> None:
+    code = Path(ast.__file__).read_text(encoding="utf-8")
+
+    def from_depth(depth: int) -> ast.Module:
+        if depth:
+            return from_depth(depth - 1)
+        for _ in range(20):
+            Litter()
+        return parsed(code)
+
+    before, often = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(50)
+    try:
+        with ThreadPoolExecutor(8) as pool:  # 8 of 64 fail with ast.parse
+            trees = list(pool.map(from_depth, [5 * (number % 7) for number in range(64)]))
+    finally:
+        sys.setswitchinterval(before)
+        gc.set_threshold(*often)
+    assert len({len(tree.body) for tree in trees}) == 1
+
+
+def test_the_package_parses_in_one_place_only() -> None:
+    users = [
+        path.name for path in Path(closure.__file__).parent.rglob("*.py") if "ast.parse(" in path.read_text("utf-8")
+    ]
+    assert users == ["closure.py"]

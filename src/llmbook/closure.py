@@ -5,6 +5,7 @@ Book: §0
 
 import ast
 import hashlib
+import threading
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -19,13 +20,22 @@ UNSEEN = {
 }  # only tests look at them
 
 
+_PARSING = threading.Lock()
+
+
+def parsed(code: str) -> ast.Module:
+    """The syntax tree of some code. One thread at a time: CPython 3.11 counts the depth of all trees that are being made together."""
+    with _PARSING:
+        return ast.parse(code)
+
+
 def import_closure(codes: Iterable[str]) -> set[Path]:
     """The package's modules in which what the codes import is defined, directly or through others, relative to the folder `src`.
 
     A name that a package only passes on ("from llmbook.nn import causal_mask") leads to the module that defines it, so a new name in that
     package changes nothing for those who use the others. `__init__` files are not counted: they hold imports and `__all__` only.
     """
-    waiting = {module for code in codes for module in _modules(ast.parse(code))}
+    waiting = {module for code in codes for module in _modules(parsed(code))}
     reached: set[str] = set()
     while waiting:
         module = waiting.pop()
@@ -36,7 +46,7 @@ def import_closure(codes: Iterable[str]) -> set[Path]:
 
 def fingerprint(code: str) -> str:
     """A hash of the syntax tree, the same for newer Pythons; comments, docstrings, layout and the types of arguments don't count."""
-    return hashlib.sha256(repr(_shape(ast.parse(code))).encode()).hexdigest()
+    return hashlib.sha256(repr(_shape(parsed(code))).encode()).hexdigest()
 
 
 def fingerprints(codes: Iterable[str]) -> dict[str, str]:
@@ -51,7 +61,7 @@ def _module_fingerprint(path: Path) -> str:
 
 @cache
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return parsed(path.read_text(encoding="utf-8"))
 
 
 @cache

@@ -100,7 +100,7 @@ def _runs(codes: Iterable[str]) -> Iterator[tuple[str, str, list[dict]]]:
 
 def _texts(codes: Iterable[str]) -> Iterator[str]:
     for code in codes:
-        for node in ast.walk(ast.parse(code)):
+        for node in ast.walk(closure.parsed(code)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield node.value
 

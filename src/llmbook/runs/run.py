@@ -106,7 +106,7 @@ def load_run(path: Path, *, receipts: Path | None = None, work: Path | None = No
 def _declarations(path: Path) -> dict[str, ast.expr | None]:
     """The names at a file's top level, with the expression that is assigned to each; functions and classes have none."""
     found: dict[str, ast.expr | None] = {}
-    for node in ast.parse(path.read_text(encoding="utf-8"), filename=str(path)).body:
+    for node in closure.parsed(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign):
             found |= {target.id: node.value for target in node.targets if isinstance(target, ast.Name)}
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
