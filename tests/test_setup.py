@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -23,6 +24,10 @@ case "$*" in
     test -z "$FAIL" || { echo "no network" >&2; exit 1; } ;;
 esac
 """
+
+
+# jobs in the background ignore SIGINT, and what they start does too
+HEEDFUL = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])"
 
 
 @pytest.fixture
@@ -78,7 +83,8 @@ def test_killed_in_the_middle_the_next_call_starts_from_the_one_before(checkout:
     (checkout / "constraints.txt").write_text("2", encoding="utf-8")
     environment = os.environ | {"PATH": f"{checkout.parent / 'bin'}:{os.environ['PATH']}", "SLOW": "1"}
     with subprocess.Popen(
-        ["make", "setup"], cwd=checkout, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", HEEDFUL, "make", "setup"], cwd=checkout, env=environment, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as making:  # fmt: skip
         until = time.monotonic() + 30
         while not (checkout / "installing").exists():

@@ -240,25 +240,29 @@ def _executed(sources: "list[Source]", *, force: bool = False) -> "list[Executio
 
 
 def _execution(source: "Source", place: int, force: bool) -> "Execution":
-    """The execution of a chapter, whose progress bar stands in line `place`."""
+    """The execution of a chapter, in a thread of its own; its progress bar stands in line `place`."""
+    from contextlib import closing
+
+    from jupyter_core.utils import ensure_event_loop
     from tqdm import tqdm
 
     from llmbook.execution.executing import run_chapter, stored_execution
     from llmbook.execution.kept import store
 
-    kept = None if force else stored_execution(source)
-    if kept is not None:
-        typer.echo(
-            f"{source.slug}: unchanged, its execution is kept ({kept.total_seconds:.0f} s, {kept.peak_mb:.0f} MB)"
-        )
-        return kept
-    with tqdm(total=len(source.code()), desc=source.slug, unit="cell", position=place) as bar:
+    with closing(ensure_event_loop()):  # which nobody else closes when the thread ends
+        kept = None if force else stored_execution(source)
+        if kept is not None:
+            typer.echo(
+                f"{source.slug}: unchanged, its execution is kept ({kept.total_seconds:.0f} s, {kept.peak_mb:.0f} MB)"
+            )
+            return kept
+        with tqdm(total=len(source.code()), desc=source.slug, unit="cell", position=place) as bar:
 
-        def on_cell(name: str) -> None:
-            bar.set_postfix_str(name[:50])
-            bar.update()
+            def on_cell(name: str) -> None:
+                bar.set_postfix_str(name[:50])
+                bar.update()
 
-        done = run_chapter(source, on_cell=on_cell)
+            done = run_chapter(source, on_cell=on_cell)
     store(done)
     typer.echo(f"{source.slug}: executed in {done.total_seconds:.0f} s, {done.peak_mb:.0f} MB at the peak")
     return done

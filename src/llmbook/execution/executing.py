@@ -7,11 +7,9 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 
 import nbformat
-from jupyter_core.utils import ensure_event_loop
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -64,7 +62,7 @@ def run_chapter(source: Source, *, on_cell: Callable[[str], None] | None = None)
     seconds: dict[str, float] = {}
     names = {cell.id: label(cell) for cell in source.code()}
     slow = [slowness()]
-    with closing(ensure_event_loop()), client.setup_kernel():  # in a thread nobody else closes the loop
+    with client.setup_kernel():
         for index, cell in enumerate(notebook.cells):
             if on_cell:
                 on_cell(names[cell.id])
