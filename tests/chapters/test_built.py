@@ -6,9 +6,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from llmbook import paths
+from llmbook import drawing, paths
 from llmbook.book.numbering import targets
 from llmbook.book.source import LANGUAGES, chapter_files, read
+from llmbook.drawing import SVG
 from llmbook.execution.executing import stored_execution
 from llmbook.execution.holding import budget_complaints
 
@@ -21,13 +22,34 @@ def notebook(lang: str, path: Path) -> nbformat.NotebookNode:
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_both_languages_show_the_one_execution(path: Path):
+def test_both_languages_show_the_one_execution_with_the_words_of_each_on_its_figures(path: Path):
     zh, en = (
         [(cell.source, cell.outputs) for cell in notebook(lang, path).cells if cell.cell_type == "code"]
         for lang in LANGUAGES
     )
-    assert zh == en
-    assert any(outputs for _, outputs in zh)
+    assert [(code, list(map(without_words, outputs))) for code, outputs in zh] == [
+        (code, list(map(without_words, outputs))) for code, outputs in en
+    ]
+    drawn = [
+        [
+            drawing.words(output["data"][SVG])
+            for _, outputs in side
+            for output in outputs
+            if SVG in output.get("data", {})
+        ]
+        for side in (zh, en)
+    ]
+    assert all(map(any, drawn))
+    chinese, english = ("".join(word for words in side for word in words) for side in drawn)
+    assert len(re.findall("[\u4e00-\u9fff]", chinese)) > len(re.findall("[\u4e00-\u9fff]", english)) + 100
+
+
+def without_words(output: dict) -> dict:
+    """An output whose drawing has neither texts nor their font."""
+    if SVG not in output.get("data", {}):
+        return output
+    svg = drawing.CARRIED.sub("", drawing.TEXT.sub(r"\1\3", output["data"][SVG]))
+    return {**output, "data": {**output["data"], SVG: svg}}
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
