@@ -33,3 +33,14 @@ def test_a_cited_sentence_is_left_alone_and_its_neighbour_is_not(book: Path):
     book.write_text(text.replace("The measured", f"{cited} Ours took 3.5. The measured"), encoding="utf-8")
     (finding,) = literal_numbers(read(book))
     assert "'3.5'" in finding.message
+
+
+def test_a_number_in_a_cell_of_a_table_of_claims_is_found_and_what_is_given_is_not(book: Path):
+    from llmbook.book.literals import literal_numbers
+    from llmbook.book.source import read
+
+    text = book.read_text(encoding="utf-8")
+    table = "```{claims}\nModel | CELL\nLSTM | 1.1.1/ratio\n```\n\nThe measured"
+    for cell, found in (("0.5 GB", 1), ("{given}`0.5 GB`", 0), ("bits", 0)):
+        book.write_text(text.replace("The measured", table.replace("CELL", cell)), encoding="utf-8")
+        assert len(literal_numbers(read(book))) == found, cell

@@ -100,7 +100,7 @@ def _misquoted(role: Role, claim: dict[str, Any] | None) -> str | None:
     if claim is None:
         return f"the claim {role.target!r} is in no run; run `make expected`, or mend its id"
     result = Result.of(claim["values"], unit=claim["unit"])
-    if result.mean == 0 and not result.unit and role.before and role.content == role.target:
+    if result.mean == 0 and not result.unit and role.name != "claims" and role.content == role.target:
         return f"the claim {role.target!r} is 0: say it in a word, {{{role.name}}}`none <{role.target}>`"
     mean = written(result, digits=claim.get("digits"), form="mean")
     figures = re.sub(r"\D", "", mean.partition("×")[0]).strip("0")

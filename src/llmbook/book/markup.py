@@ -58,8 +58,7 @@ class Role:
 
     @property
     def target(self) -> str:
-        """What it names, without words of its own: "words <target>"."""
-        return re.sub(r".*<(.+)>", r"\1", self.content, flags=re.DOTALL)
+        return shown_and_target(self.content)[1]
 
 
 @cache
@@ -69,6 +68,12 @@ def parser() -> MarkdownIt:
     for plugin in (myst_block_plugin, myst_role_plugin, colon_fence_plugin):
         markdown.use(plugin)
     return markdown.use(dollarmath_plugin, allow_labels=True, allow_digits=False, double_inline=False)
+
+
+def shown_and_target(content: str) -> tuple[str | None, str]:
+    """What a role's content names, with the words to show for it if it brings its own: "words <target>"."""
+    match = re.fullmatch(r"(.*?)\s*<(.+)>", content, re.DOTALL)
+    return (match[1], match[2]) if match else (None, content)
 
 
 @lru_cache(maxsize=8192)
@@ -176,7 +181,7 @@ def _inline_items(token: Token, line: int) -> Iterator[Item]:
         elif child.type == "myst_role" and child.meta["name"] == "given":
             yield from (Item("numeral", numeral, line) for numeral in numerals(child.content))
         elif child.type == "myst_role":
-            target = re.sub(r".*<(.+)>", r"\1", child.content, flags=re.DOTALL)
+            _, target = shown_and_target(child.content)
             yield Item(f"role {child.meta['name']}", "" if child.meta["name"] == "term" else target, line)
         elif child.type == "link_open":
             yield Item("link", str(child.attrs.get("href", "")), line)
@@ -185,15 +190,15 @@ def _inline_items(token: Token, line: int) -> Iterator[Item]:
 
 
 def roles(text: str, first_line: int = 1) -> Iterator[Role]:
-    """Yields the roles of a cell's prose, in order; those of a table of claims as `{claim}`."""
+    """Yields the roles of a cell's prose, in order; a claim that stands in a table of claims has the table's name, `claims`."""
     for token in parsed(text):
         line = first_line + (token.map[0] if token.map else 0)
         found = directive(token) if token.type in FENCES else None
         if found is not None and found.name in (*PROSE_DIRECTIVES, "figure"):
             yield from roles(found.body, first_line + found.body_line)
         elif found is not None and found.name == "claims":
-            cells = [cell for row in claims_table(found) for cell in row]
-            yield from (Role("claim", cell, "", line) for cell in cells if CLAIM_ID.fullmatch(cell))
+            for cell in (cell for row in claims_table(found) for cell in row):
+                yield from [Role("claims", cell, "", line)] if CLAIM_ID.fullmatch(cell) else roles(cell, line)
         elif token.type == "inline":
             before = ""
             for child in token.children or []:
@@ -211,8 +216,8 @@ def sentences(text: str, first_line: int = 1) -> Iterator[tuple[str, frozenset[s
         if found is not None and found.name in (*PROSE_DIRECTIVES, "figure"):
             yield from sentences(found.body, first_line + found.body_line)
         elif found is not None and found.name == "claims":
-            words = [cell for row in claims_table(found) for cell in row if not CLAIM_ID.fullmatch(cell)]
-            yield from ((word, frozenset(), line) for word in words)
+            for cell in (cell for row in claims_table(found) for cell in row if not CLAIM_ID.fullmatch(cell)):
+                yield from sentences(cell, line)
         elif token.type == "inline":
             yield from _split_sentences(token, line)
 

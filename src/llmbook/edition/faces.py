@@ -14,7 +14,17 @@ from typing import Any
 
 from markdown_it.token import Token
 
-from llmbook.book.markup import CLAIM_ID, FENCES, PROSE_DIRECTIVES, Directive, claims_table, directive, parsed, parser
+from llmbook.book.markup import (
+    CLAIM_ID,
+    FENCES,
+    PROSE_DIRECTIVES,
+    Directive,
+    claims_table,
+    directive,
+    parsed,
+    parser,
+    shown_and_target,
+)
 from llmbook.book.numbering import FIGURE_WORD, Target, heading_text
 from llmbook.book.quiz import quiz
 from llmbook.results import Form, Result, written
@@ -111,12 +121,6 @@ def reader_face(text: str, context: Context) -> str:
 
     plain = rewrite(text, role, block).replace(" （[", "（[")  # Chinese sets no space before a bracket
     return _number_headings(plain, text, context).strip("\n")
-
-
-def shown_and_target(content: str) -> tuple[str | None, str]:
-    """What a role's content names, with the words to show for it if it brings its own: "words <target>"."""
-    match = re.fullmatch(r"(.*?)\s*<(.+)>", content, re.DOTALL)
-    return (match[1], match[2]) if match else (None, content)
 
 
 def claim_text(role: str, content: str, context: Context) -> str | None:
