@@ -118,7 +118,7 @@ def test_differences_are_relative_and_name_their_place():
         f"a[1]: {2e-4 * (1 + 2e-5)}; stored is 0.0002"
     ]
     assert probe.differences({"a": 1.0}, {"b": 1.0}) == ["probe: has b; stored are a"]
-    assert probe.differences([1.0], [1.0, 2.0]) != []
+    assert probe.differences([1.0], [1.0, 2.0], "losses") == ["losses: has 2 entries; stored are 1"]
     assert probe.differences(float("nan"), float("nan")) == []
     assert probe.differences(1.0, float("nan")) != []
     assert probe.differences("torch.bfloat16", "None") != []
