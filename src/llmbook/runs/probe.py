@@ -110,10 +110,9 @@ def differences(stored: Any, found: Any, place: str = "") -> list[str]:
             return [f"{place or 'probe'}: has {', '.join(sorted(found))}; stored are {', '.join(sorted(stored))}"]
         return [line for key in stored for line in differences(stored[key], found[key], f"{place}/{key}".strip("/"))]
     if isinstance(stored, list) and isinstance(found, list):
-        if len(stored) != len(found):
-            return [f"{place}: has {len(found)} entries; stored are {len(stored)}"]
-        pairs = enumerate(zip(stored, found, strict=True))
-        return [line for index, (a, b) in pairs for line in differences(a, b, f"{place}[{index}]")]
+        lines = [f"{place}: has {len(found)} entries; stored are {len(stored)}"] if len(stored) != len(found) else []
+        pairs = enumerate(zip(stored, found, strict=False))
+        return lines or [line for index, (a, b) in pairs for line in differences(a, b, f"{place}[{index}]")]
     if isinstance(stored, (int, float)) and isinstance(found, (int, float)):
         if math.isclose(stored, found, rel_tol=TOLERANCE, abs_tol=1e-9) or (math.isnan(stored) and math.isnan(found)):
             return []
