@@ -1,11 +1,12 @@
 # Everything a reader, an instructor or a contributor does, by name. `make help` lists it.
 #
 # Variables: PYTHON (which Python makes .venv; 3.11 or newer), TORCH_INDEX (address of an additional package index, for the
-# small CPU build of torch; see README), S (a section or point), CHAPTER (a chapter's number), T (a file of tests).
+# small CPU build of torch; see README), S (a section or point), PORT (of `make serve`), CHAPTER (a chapter's number), T (a file of tests).
 
 SHELL := /bin/sh
 PYTHON ?= python3
 TORCH_INDEX ?=
+PORT ?= 8000
 PY := .venv/bin/python
 LLMBOOK := .venv/bin/llmbook
 PYTEST := $(PY) -m pytest -q
@@ -104,8 +105,8 @@ lab: book  ## open copies of the notebooks in JupyterLab (work/, never overwritt
 	@$(LLMBOOK) work
 	@$(PY) -m jupyter lab --notebook-dir=work
 
-serve: book  ## serve the site on http://localhost:8000
-	@$(PY) -m http.server --bind 127.0.0.1 --directory build/html 8000
+serve: book  ## serve the site on http://localhost:8000 (or PORT=8001)
+	@$(LLMBOOK) serve --port $(PORT)
 
 section: setup  ## run one section or point: make section S=1.2.2
 	@test -n "$(S)" || { echo "Which one? For example: make section S=1.2.2" >&2; exit 1; }

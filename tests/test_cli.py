@@ -1,8 +1,14 @@
 """The command line: one clear message and exit code 1 for a caller's mistake."""
 
+import errno
+import io
 import os
+import signal
+import socket
 import subprocess
 import sys
+import urllib.request
+from importlib import metadata
 from pathlib import Path
 
 import nbformat
@@ -11,6 +17,7 @@ from nbformat.sign import NotebookNotary
 from small_book import more_chapters
 
 from llmbook import cli, paths
+from llmbook.atomic import write_text
 from llmbook.turn import turn
 
 
@@ -75,7 +82,14 @@ def test_copies_of_the_reader_are_trusted_and_never_overwritten(
     mine.write_text("my own notes", encoding="utf-8")
     assert run(monkeypatch, "work") == 0
     assert mine.read_text(encoding="utf-8") == "my own notes"
-    assert "kept your own work/zh/01-small.ipynb" in capsys.readouterr().out
+    assert "kept your own work/zh/01-small.ipynb\n" in capsys.readouterr().out
+    executed.write_text(executed.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert run(monkeypatch, "work") == 0
+    assert "work/zh/01-small.ipynb; the book's is newer: move yours away and say it again" in capsys.readouterr().out
+    mine.unlink()
+    assert run(monkeypatch, "work") == 0
+    assert run(monkeypatch, "work") == 0
+    assert capsys.readouterr().out.endswith("kept your own work/zh/01-small.ipynb\n")
 
 
 def test_assets_are_listed_and_verified(monkeypatch: pytest.MonkeyPatch, capsys):
@@ -125,6 +139,78 @@ def test_translate_prints_one_line_a_text(monkeypatch: pytest.MonkeyPatch, capsy
     assert "file" in second.lower()
 
 
+def test_translate_reads_lines_and_goes_on_after_a_bad_one(monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("打开文件。\nПривет\n打开文件。\n"))
+    assert run(monkeypatch, "translate", "--beams", "1") == 1
+    said = capsys.readouterr()
+    first, second, third = said.out.splitlines()
+    assert first == third != ""
+    assert second == ""
+    assert said.err.startswith("llmbook: text 2: nothing to translate: expected text with Chinese characters")
+
+
+def test_the_version(monkeypatch: pytest.MonkeyPatch, capsys):
+    assert run(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"llmbook {metadata.version('llmbook')}\n"
+
+
+def test_a_site_is_served_and_a_busy_port_is_one_sentence(book: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    assert run(monkeypatch, "serve") == 1
+    assert f"there is no site in {paths.build_dir() / 'html'} yet; run `make book` first" in capsys.readouterr().err
+    write_text(paths.build_dir() / "html" / "index.html", "the book")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert run(monkeypatch, "serve", "--port", str(port)) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"llmbook: port {port}: Address already in use; another program listens there")
+    code = f"import pathlib, sys; from llmbook import cli, paths; paths.root = lambda: pathlib.Path({str(paths.root())!r}); cli.main()"
+    command = [sys.executable, "-u", "-c", code, "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout is not None
+        address = serving.stdout.readline().split()[0]
+        with urllib.request.urlopen(address) as page:
+            assert page.read() == b"the book"
+        serving.send_signal(signal.SIGINT)
+        assert serving.wait(timeout=20) == 0
+
+
+@pytest.mark.messages
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, "No space left on device; make room on this disk and say it again"),
+        (errno.EACCES, "Permission denied; this user may not do that"),
+        (errno.EROFS, "Read-only file system; this file system can only be read"),
+    ],
+)
+def test_what_the_system_refuses_is_one_sentence_with_the_file(book: Path, monkeypatch, capsys, number: int, message):
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number), "x/y")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    assert run(monkeypatch, "split") == 1
+    assert capsys.readouterr().err.startswith(f"llmbook: x/y: {message}")
+
+
+@pytest.mark.messages
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_leaves_what_was_there(book: Path, monkeypatch, capsys):
+    small = Path("/dev/full")
+    assert run(monkeypatch, "split") == 0
+    notebook = paths.build_dir() / "notebooks" / "zh" / "01-small.ipynb"
+    before = notebook.read_bytes()
+    book.write_text(book.read_text(encoding="utf-8").replace("math.sqrt(64)", "math.sqrt(49)"), encoding="utf-8")
+
+    def full(_: Path, content: bytes) -> None:
+        with small.open("wb", buffering=0) as file:
+            file.write(content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert run(monkeypatch, "split") == 1
+    assert "No space left on device; make room" in capsys.readouterr().err
+    assert notebook.read_bytes() == before
+
+
 def test_runs_are_listed_with_their_state(monkeypatch: pytest.MonkeyPatch, capsys):
     assert run(monkeypatch, "runs") == 0
     lines = capsys.readouterr().out.splitlines()
@@ -136,8 +222,8 @@ def test_runs_are_listed_with_their_state(monkeypatch: pytest.MonkeyPatch, capsy
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("translate", ""), "llmbook: nothing to translate: the text is empty"),
-        (("translate", "Привет, мир"), "llmbook: nothing to translate: expected text with Chinese characters"),
+        (("translate", ""), "llmbook: text 1: nothing to translate: the text is empty"),
+        (("translate", "Привет, мир"), "llmbook: text 1: nothing to translate: expected text with Chinese characters"),
         (("translate", "好" * 10_000), "the translator takes at most 127 between two marks of punctuation"),
         (("run",), "llmbook: name a recorded run, or say --all"),
         (("run", "nothing"), "llmbook: there is no recorded run 'nothing'; there are "),

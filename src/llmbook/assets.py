@@ -4,10 +4,10 @@ Book: §1.2.1
 """
 
 import hashlib
-import tomllib
 from pathlib import Path
 
 from llmbook import paths
+from llmbook.committed import read_toml
 
 
 def vendored(name: str) -> Path:
@@ -32,4 +32,4 @@ def vendored(name: str) -> Path:
 
 def manifest() -> list[dict]:
     """The entries of `data/MANIFEST.toml`: path, source, licence, sha256, bytes, what."""
-    return tomllib.loads((paths.root() / paths.MARKER).read_text(encoding="utf-8"))["file"]
+    return read_toml(paths.root() / paths.MARKER, "file")

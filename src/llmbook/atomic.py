@@ -4,6 +4,7 @@ Book: §0
 """
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,20 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         new.unlink(missing_ok=True)
         raise
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made where it isn't there.
+
+    Raises:
+        ValueError: it can't be made, or this user may not write in it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise ValueError(f"{folder} has to be a folder that this user may write in: {error.strerror}") from error
 
 
 def write_text(path: Path, text: str) -> bool:

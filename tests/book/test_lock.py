@@ -15,7 +15,7 @@ def test_moving_a_pair_changes_nothing(book: Path):
     book.write_text(text[:at] + new + text[at:], encoding="utf-8")
     (finding,) = lock.lock_findings(read(book))
     assert "both languages are new or changed" in finding.message
-    assert "llmbook lock --reviewed 01-0003" in finding.message
+    assert "`llmbook lock 01-small --reviewed 01-0003`" in finding.message
 
 
 def test_reviewing_one_pair_leaves_the_others_waiting(book: Path):

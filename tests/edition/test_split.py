@@ -92,9 +92,84 @@ def test_a_label_that_no_text_refers_to_is_caught(book: Path):
     text = book.read_text(encoding="utf-8")
     book.write_text(text.replace("By {eq}`eq-score` more", "By this more").replace("由 {eq}`eq-score` 得", "由此得"))
     found = [str(finding) for finding in Book.read().findings(read(book), locked=False)]
-    assert found == [
-        "chapters/01-small.md:1: no text refers to the equation 'eq-score': name it, or take its label away"
-    ]
+    line = text.splitlines().index(":label: eq-score")  # the directive's own line, counted from 1
+    message = "no text refers to the equation 'eq-score': name it, or take its label away"
+    assert found == [f"chapters/01-small.md:{line}: {message}"]
+
+
+@pytest.mark.parametrize(
+    ("zh", "en", "message"),
+    [
+        ("{ref}`x <point-9-9-9>`", "{ref}`x <point-9-9-9>`", "nothing has the label 'point-9-9-9'"),
+        ("{eq}`eq-gone`", "{eq}`eq-gone`", "nothing has the label 'eq-gone'"),
+        ("{numref}`fig-gone`", "{numref}`fig-gone`", "nothing has the label 'fig-gone'"),
+        ("{cite:p}`nobody`", "{cite:p}`nobody`", "no source 'nobody' in chapters/references.bib"),
+        (
+            "{cite:t}`vaswani2017attention, nobody`",
+            "{cite:t}`vaswani2017attention, nobody`",
+            "no source 'nobody' in chapters/references.bib",
+        ),
+        ("{abbr}`x`", "{abbr}`x`", "unknown role {abbr}`x`"),
+        ("高 3.5 秒。", "3.5 seconds more.", "literal number '3.5' in the prose"),
+        ("{claim}`1.1.1/gone`", "{claim}`1.1.1/gone`", "the claim '1.1.1/gone' is in no run"),
+    ],
+)
+def test_what_leads_nowhere_is_found_with_its_line(book: Path, zh: str, en: str, message: str):
+    """On the second line of a paragraph that begins with a whole sentence."""
+    text = book.read_text(encoding="utf-8")
+    text = text.replace("共 1,000 次。", f"共 1,000 次。\n{zh}").replace(
+        "over 1,000 draws.", f"over 1,000 draws.\n{en}"
+    )
+    book.write_text(text, encoding="utf-8")
+    lock.approve(read(book), ["all"])
+    lines = [number for number, line in enumerate(text.splitlines(), 1) if line in (zh, en)]
+    found = [str(finding) for finding in Book.read().findings(read(book))]
+    assert len(found) == len(lines) == 2
+    assert all(
+        one.startswith(f"chapters/01-small.md:{line}: {message}") for one, line in zip(found, lines, strict=True)
+    )
+
+
+def test_a_citation_excuses_the_numbers_of_its_own_sentence_only(book: Path):
+    found = plant(
+        book, "over 1,000 draws.", "over 1,000 draws.\nIt took 3 seconds.\nSo said {cite:t}`vaswani2017attention`."
+    )
+    assert any("literal number '3 seconds'" in line for line in found), found
+
+
+def test_a_table_of_claims_names_the_row(book: Path):
+    table = "```{claims}\nA | B\nx | 1.1.1/ratio\ny | 1.1.1/gone\n```\n"
+    text = book.read_text(encoding="utf-8")
+    text = text.replace("测得的比值", table + "\n测得的比值").replace("The measured", table + "\nThe measured")
+    book.write_text(text, encoding="utf-8")
+    lines = [number for number, line in enumerate(text.splitlines(), 1) if line == "y | 1.1.1/gone"]
+    lock.approve(read(book), ["all"])
+    found = [finding for finding in Book.read().findings(read(book)) if "1.1.1/gone" in finding.message]
+    assert [finding.line for finding in found] == lines
+
+
+def test_a_statement_of_an_exercise_is_held_like_a_chapter(book: Path):
+    """Both languages compared, references found, every pair approved; found when its chapter is checked."""
+    folder = paths.root() / "exercises" / "01" / "some-sum"
+    folder.mkdir(parents=True)
+    (folder / "exercise.toml").write_text(
+        'kind = "open"\noutline = ["1.1.1"]\npoints = 1\nminutes = 1\ntitle = {zh = "和", en = "A sum"}\n', "utf-8"
+    )
+    statement = folder / "statement.md"
+    statement.write_text(
+        '+++ {"lang": "zh"}\n\n求 3 个数之和，见 {ref}`1.1.1 <point-1-1-1>`。\n\n'
+        '+++ {"lang": "en"}\n\nAdd 3 numbers, see {ref}`1.1.1 <point-1-1-1>`.\n',
+        encoding="utf-8",
+    )
+    (found,) = Book.read().findings(read(book))
+    assert str(found).startswith("exercises/01/some-sum/statement.md:3: cells some-sum-0000 and some-sum-0001: both")
+    assert "`llmbook lock some-sum --reviewed some-sum-0000`" in found.message
+    lock.approve(Book.read().text("some-sum"), ["some-sum-0000"])
+    assert Book.read().findings(read(book)) == []
+    statement.write_text(statement.read_text("utf-8").replace("Add 3", "Add 4"), encoding="utf-8")
+    found = [finding.message for finding in Book.read().findings(read(book))]
+    assert found[0] == "the en cell lacks the numeral '3' that zh has at line 3"
+    assert "en changed alone since the last review" in found[-1]
 
 
 def test_a_diagram_without_alternative_text_is_caught(book: Path):

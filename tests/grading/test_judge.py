@@ -37,6 +37,7 @@ from llmbook.grading.sandbox import (
     why_no_sandbox,
     why_uncounted,
 )
+from llmbook.grading.session import Session
 
 pytestmark = pytest.mark.slow
 COUNT = "1.3.2/parameter-count"
@@ -249,6 +250,25 @@ def test_a_hostile_answer_is_worth_nothing_and_the_others_keep_their_points(
     assert stopped in judged.stops if stopped else True
     report = "\n".join(text for one in judged.exercises.values() for text in one["student"].values())
     assert all(sign.isprintable() or sign == "\n" for sign in report)
+
+
+def test_a_kernel_that_died_unseen_is_dead_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    """A request to a kernel that is gone, when the socket knows it already, was once waited for without end."""
+    session = Session([("a", "def f(x):\n    return x\n")], QUICK, Judgement(), trusted=False)
+    try:
+        assert session.run(tmp_path)
+        assert session.kernel is not None
+        assert session.client is not None
+        assert "value" in session.call("f", [1], False)
+        for child in psutil.Process(session.kernel.process.pid).children(recursive=True):
+            child.kill()
+        session.kernel.process.wait(timeout=10)
+        time.sleep(0.5)  # until the socket knows
+        began = time.monotonic()
+        assert session.call("f", [1], False) == {"stopped": "dead"}
+        assert time.monotonic() - began < 10
+    finally:
+        session.close()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import random
 import shutil
@@ -12,13 +13,16 @@ import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from llmbook import closure, paths
+from llmbook import cli, closure, paths
+from llmbook.atomic import write_text
+from llmbook.notebook import Recorded
 from llmbook.receipts import Receipt, read_receipts, write_receipts
+from llmbook.runs import probe, running
 from llmbook.runs import run as runs
-from llmbook.runs import running
 
 TOY = '''
 """A toy: does a wider layer learn more?"""
@@ -67,6 +71,9 @@ def toy(folder: Path, source: str = TOY, name: str = "toy") -> runs.Run:
     path = folder / f"{name}.py"
     path.write_text(source, encoding="utf-8")
     return runs.load_run(path, receipts=folder / "toy.jsonl", work=folder / "work")
+
+
+ORDER = running.Order(command="llmbook run toy", commit="0" * 40)
 
 
 def run_missing(run: runs.Run, order: running.Order) -> list[Receipt]:
@@ -130,6 +137,101 @@ def test_a_changed_source_makes_the_receipts_stale_until_they_are_renewed(tmp_pa
     assert runs.state(changed) == "stale"
     runs.renew_fingerprint(changed)
     assert runs.state(changed) == "fresh"
+
+
+SWEPT = (
+    TOY.replace("    steps: int = 60", "    steps: int = 60\n    peak: float = 1e-3")
+    .replace("SEEDS = (0, 1)\n", "SEEDS = (0, 1)\nRATES = (1e-3, 3e-2, 1e30)\nSWEEP_SEEDS = (7, 8)\n")
+    .replace("betas=config.betas)", "lr=config.peak, betas=config.betas)")
+    + """
+
+def validate(model, config, *, limit=None):
+    return loss(model, torch.eye(4)[:limit].to(next(model.parameters()))).item()
+"""
+)
+
+
+def test_each_variant_is_trained_at_the_rate_that_its_sweep_finds_best(tmp_path: Path):
+    run = toy(tmp_path, SWEPT)
+    assert runs.state(run) == "2 of 2 seeds missing in the sweep of rates"
+    assert {config.peak for config in run.configs.values()} == {1e-3}
+    probed = probe.probe(run)
+    tried = run_missing(runs.sweep(run), ORDER)
+    assert [receipt.seed for receipt in tried] == [7, 8]
+    assert tried[0].metrics.keys() == {
+        f"{width} wide at {rate}" for width in (2, 4) for rate in ("0.001", "0.03", "1e+30")
+    }
+    assert runs.state(run) == "2 of 2 seeds missing"
+    assert {config.peak for config in run.configs.values()} == {3e-2}
+    assert probe.differences(probed, probe.probe(run)) == [], "the probe does not hang on what the sweep found"
+    receipts = made(run)
+    assert receipts[0].configs["4 wide"]["peak"] == 3e-2
+    assert receipts[0].metrics.keys() == {"2 wide", "4 wide"}
+    assert "weights" in receipts[0].metrics["2 wide"]
+    assert runs.state(run) == "fresh"
+    changed = toy(tmp_path, SWEPT + "\nMORE = 1\n")
+    assert runs.state(changed) == "stale"
+    runs.renew_fingerprint(changed)
+    assert runs.state(changed) == "fresh"
+    told = Recorded("toy", run.path, tuple(receipts), tuple(tried))
+    assert told.rate("4 wide") == 3e-2
+    assert list(told.rates("4 wide")) == [1e-3, 3e-2, 1e30]
+    assert min(told.rates("4 wide"), key=told.rates("4 wide").get) == 3e-2
+    with pytest.raises(ValueError, match="swept no learning rates of 'nothing'"):
+        told.rates("nothing")
+
+
+def test_a_sweep_is_repeated_with_its_run(tmp_path: Path):
+    run = toy(tmp_path, SWEPT)
+    run_missing(runs.sweep(run), ORDER)
+    before = made(run)
+    fresh = running.anew(run)
+    assert runs.state(fresh).endswith("missing in the sweep of rates")
+    run_missing(runs.sweep(fresh), ORDER)
+    run_missing(fresh, ORDER)
+    assert set(running.put_in_place(run, fresh)[0].split(" → ")[0]) > set()
+    assert [receipt.metrics for receipt in read_receipts(run.receipts)] == [receipt.metrics for receipt in before]
+    assert runs.state(run) == "fresh"
+    assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == ["toy.jsonl", "toy.rates.jsonl"]
+
+
+def test_a_rate_at_which_training_breaks_is_not_chosen():
+    kept = [SimpleNamespace(metrics={"a at 0.1": {"loss": math.nan}, "a at 0.2": {"loss": 3.0}})]
+    assert runs.best_rates(kept, ["a"], (0.1, 0.2)) == {"a": 0.2}
+    assert runs.best_rates([], ["a"], (0.1, 0.2)) == {}
+
+
+@pytest.mark.messages
+def test_a_sweep_needs_its_seeds_and_a_validation(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"toy\.py is no recorded run: it has no SWEEP_SEEDS, validate"):
+        toy(tmp_path, TOY.replace("SEEDS = (0, 1)", "SEEDS = (0, 1)\nRATES = (1e-3, 1e-2)"))
+
+
+def test_the_command_says_what_to_do_with_a_stale_run_and_fails(book: Path, monkeypatch, capsys):
+    path = paths.chapters_dir() / "runs" / "toy.py"
+    write_text(path, TOY.replace("hsk/sentences.jsonl.gz", "nothing.txt"))
+    write_text(paths.data_dir() / "MANIFEST.toml", '[[file]]\npath = "nothing.txt"\nsha256 = "0"\n')
+    made(runs.load_run(path))
+    monkeypatch.setattr(runs, "clean_commit", lambda: "0" * 40)
+    probe.store_probe(runs.load_run(path))
+    monkeypatch.setattr(sys, "argv", ["llmbook", "run", "toy"])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 0
+    assert "toy: fresh" in capsys.readouterr().out
+    path.write_text(path.read_text("utf-8") + "MORE = 1\n", encoding="utf-8")
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 1
+    said = capsys.readouterr()
+    assert "toy: stale" in said.out
+    assert "`llmbook run toy --renew` approves the receipts; else `llmbook run toy --again`" in said.err
+
+
+def test_the_machines_places_are_each_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A file in the system's temporary folder belongs to the user who made it, and others may not even open it."""
+    run_file = toy(tmp_path).path
+    assert runs.load_run(run_file).lock.name == f"llmbook-run-{os.getuid()}.lock"
 
 
 def test_the_fingerprint_covers_the_package_and_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -6,14 +6,20 @@ Book: §0
 from functools import cache
 
 from pybtex.database import Entry, parse_file
+from pybtex.exceptions import PybtexError
 
 from llmbook import paths
+from llmbook.committed import damaged
 
 
 @cache
 def short_citations() -> dict[str, tuple[str, str]]:
     """key → ("Vaswani et al., 2017", address or "")."""
-    entries = parse_file(str(paths.chapters_dir() / "references.bib"), "bibtex").entries
+    path = paths.chapters_dir() / "references.bib"
+    try:
+        entries = parse_file(str(path), "bibtex").entries
+    except (PybtexError, UnicodeDecodeError) as error:
+        raise damaged(path, str(error)) from error
     return {key: (short_citation(entry), _address(entry)) for key, entry in entries.items()}
 
 

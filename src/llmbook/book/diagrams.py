@@ -6,9 +6,9 @@ Book: §0
 """
 
 import re
-import tomllib
 
 from llmbook import paths
+from llmbook.committed import read_toml
 
 
 def diagram(name: str, lang: str) -> str:
@@ -23,7 +23,7 @@ def diagram(name: str, lang: str) -> str:
         raise ValueError(
             f"no diagram {name!r}; {folder} has {', '.join(sorted(path.name for path in folder.glob('*.svg')))}"
         )
-    labels = tomllib.loads(drawing.with_suffix(".toml").read_text(encoding="utf-8"))[lang]
+    labels = read_toml(drawing.with_suffix(".toml"), lang)
     text = drawing.read_text(encoding="utf-8")
     wanted = set(re.findall(r"\{\{(\w+)\}\}", text))
     if wanted != set(labels):

@@ -14,6 +14,7 @@ from llmbook import paths
 from llmbook.atomic import write_text
 from llmbook.book.lock import sha
 from llmbook.book.source import Cell, Source
+from llmbook.committed import read_json
 from llmbook.results import CLAIM_TYPE
 
 TEXT_TYPES = ("text/plain", "text/markdown")
@@ -26,7 +27,7 @@ def _path(source: Source, kind: str) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return read_json(path) if path.exists() else {}
 
 
 def expected_outputs(source: Source) -> dict[str, list[dict]]:

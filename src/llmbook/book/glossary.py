@@ -7,13 +7,13 @@ Book: §0
 """
 
 import re
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 
 from llmbook import paths
 from llmbook.book.markup import sentences
 from llmbook.book.source import Cell, Finding, Source
+from llmbook.committed import read_toml
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Term:
 @cache
 def load_terms() -> list[Term]:
     """The glossary's entries in the file's order."""
-    entries = tomllib.loads((paths.chapters_dir() / "glossary.toml").read_text(encoding="utf-8"))["term"]
+    entries = read_toml(paths.chapters_dir() / "glossary.toml", "term")
     return [
         Term(
             zh=tuple(entry["zh"]),

@@ -1,7 +1,7 @@
-"""The lock of a chapter's translations: which pairs of paragraphs a reader of both languages has approved.
+"""The lock of a text's translations: which pairs of paragraphs a reader of both languages has approved.
 
-`chapters/lock/NN-name.json` maps sha(zh) to sha(en). A pair that is not in it fails the build, with the side that changed named;
-only `llmbook lock --reviewed …` writes it. Keyed by content, it does not care where a cell stands.
+`chapters/lock/name.json`, of a chapter, a page or an exercise's statement, maps sha(zh) to sha(en). A pair that is not in it fails the
+build, with the side that changed named; only `llmbook lock … --reviewed …` writes it. A cell may move: its content is the key.
 
 Book: §0
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from llmbook import paths
 from llmbook.atomic import write_text
 from llmbook.book.source import Finding, Source
+from llmbook.committed import read_json
 
 
 def sha(text: str) -> str:
@@ -27,7 +28,7 @@ def lock_path(source: Source) -> Path:
 def read_lock(source: Source) -> dict[str, str]:
     """The approved pairs, sha(zh) → sha(en); empty where there is no lock yet."""
     path = lock_path(source)
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return read_json(path) if path.exists() else {}
 
 
 def lock_findings(source: Source) -> list[Finding]:
@@ -45,7 +46,7 @@ def lock_findings(source: Source) -> list[Finding]:
             changed, line = "zh changed alone", zh.line
         else:
             changed, line = "both languages are new or changed", zh.line
-        advice = f"read both, then `llmbook lock --reviewed {zh.id}`"
+        advice = f"read both, then `llmbook lock {source.slug} --reviewed {zh.id}`"
         findings.append(Finding(zh.path, line, f"cells {zh.id} and {en.id}: {changed} since the last review; {advice}"))
     return findings
 

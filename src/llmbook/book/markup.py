@@ -107,6 +107,12 @@ def claims_table(found: Directive) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")] for line in found.body.splitlines() if line.strip()]
 
 
+def _claims_cells(found: Directive, first_line: int) -> Iterator[tuple[int, str]]:
+    """The cells of a `{claims}` directive with their lines in the file."""
+    at = first_line + found.body_line
+    return ((at + row, cell) for row, cells in enumerate(claims_table(found)) for cell in cells)
+
+
 def items(text: str, first_line: int = 1) -> Iterator[Item]:
     """Yields what a cell holds, in order. `first_line` is the file's line of the cell's first line."""
     heading = ""
@@ -156,10 +162,8 @@ def _fence_items(token: Token, first_line: int, line: int) -> Iterator[Item]:
     if found.name == "math":
         yield Item("displayed formula", formula(found.body), line)
     elif found.name == "claims":
-        for row, cells in enumerate(claims_table(found)):
-            at = first_line + found.body_line + row
-            for cell in cells:
-                yield from [Item("role claim", cell, at)] if CLAIM_ID.fullmatch(cell) else items(cell, at)
+        for at, cell in _claims_cells(found, first_line):
+            yield from [Item("role claim", cell, at)] if CLAIM_ID.fullmatch(cell) else items(cell, at)
     elif found.name in PROSE_DIRECTIVES:
         yield from items(found.argument, line)
         yield from items(found.body, first_line + found.body_line)
@@ -197,8 +201,8 @@ def roles(text: str, first_line: int = 1) -> Iterator[Role]:
         if found is not None and found.name in (*PROSE_DIRECTIVES, "figure"):
             yield from roles(found.body, first_line + found.body_line)
         elif found is not None and found.name == "claims":
-            for cell in (cell for row in claims_table(found) for cell in row):
-                yield from [Role("claims", cell, "", line)] if CLAIM_ID.fullmatch(cell) else roles(cell, line)
+            for at, cell in _claims_cells(found, first_line):
+                yield from [Role("claims", cell, "", at)] if CLAIM_ID.fullmatch(cell) else roles(cell, at)
         elif token.type == "inline":
             before = ""
             for child in token.children or []:
@@ -216,8 +220,8 @@ def sentences(text: str, first_line: int = 1) -> Iterator[tuple[str, frozenset[s
         if found is not None and found.name in (*PROSE_DIRECTIVES, "figure"):
             yield from sentences(found.body, first_line + found.body_line)
         elif found is not None and found.name == "claims":
-            for cell in (cell for row in claims_table(found) for cell in row if not CLAIM_ID.fullmatch(cell)):
-                yield from sentences(cell, line)
+            for at, cell in _claims_cells(found, first_line):
+                yield from () if CLAIM_ID.fullmatch(cell) else sentences(cell, at)
         elif token.type == "inline":
             yield from _split_sentences(token, line)
 
@@ -231,9 +235,13 @@ def _split_sentences(token: Token, line: int) -> Iterator[tuple[str, frozenset[s
             words += "\ufffc"
         elif child.type in ("math_inline", "code_inline"):
             words += "\ufffc"
+        elif child.type in ("softbreak", "hardbreak") and words.rstrip().endswith(tuple("。！？；.!?;")):
+            yield words, frozenset(roles), start
+            words, roles, start = "", set(), line
         elif child.type in ("softbreak", "hardbreak"):
             words += " "
         elif child.type == "text":
+            start = start if words.strip() else line
             *whole, rest = re.split(r"(?<=[。！？；])|(?<=[.!?;])\s", child.content)
             for part in whole:
                 yield words + part, frozenset(roles), start

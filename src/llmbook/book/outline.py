@@ -6,8 +6,6 @@ a quotation. `chapters/status.toml` lists the points that are finished.
 Book: §0
 """
 
-import json
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +16,7 @@ from markdown_it.token import Token
 from llmbook import paths
 from llmbook.book.markup import parsed
 from llmbook.book.source import Cell, Finding, Source
+from llmbook.committed import read_json, read_toml
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Heading:
 @cache
 def load_outline() -> dict:
     """The outline as data: title, parts, chapters, sections, points."""
-    return json.loads((paths.chapters_dir() / "outline.json").read_text(encoding="utf-8"))
+    return read_json(paths.chapters_dir() / "outline.json")
 
 
 def chapter_outline(number: int) -> dict:
@@ -52,7 +51,7 @@ def point_ids(number: int | None = None) -> list[str]:
 @cache
 def finished_points() -> list[str]:
     """The points that `chapters/status.toml` calls finished."""
-    return tomllib.loads((paths.chapters_dir() / "status.toml").read_text(encoding="utf-8"))["finished"]
+    return read_toml(paths.chapters_dir() / "status.toml", "finished")
 
 
 def expected_headings(number: int) -> list[Heading]:

@@ -17,6 +17,7 @@ from llmbook import paths
 
 LANGUAGES = ("zh", "en")
 CODE_WIDTH = 96
+STATEMENT = "statement.md"  # of an exercise
 FIGURE_WORDS = ("alt", "caption")
 TAGS = {"derive": 15, "show": 3, "check": 8, "run": 25, "setup": 25}
 
@@ -74,14 +75,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Source:
-    """A chapter (a folder, or a single file), or a page of one file; chapters have a number, other pages (index, notation) have none."""
+    """A chapter (a folder, or a single file), or a page of one file; chapters have a number, other pages (index, notation, an
+    exercise's statement) have none."""
 
     path: Path
     cells: list[Cell]
 
     @property
     def slug(self) -> str:
-        return self.path.stem
+        """The file's or folder's name; of an exercise's statement, the exercise's."""
+        return self.path.parent.name if self.path.name == STATEMENT else self.path.stem
 
     @property
     def number(self) -> int | None:
@@ -155,7 +158,8 @@ def read(path: Path) -> Source:
     cells: list[Cell] = []
     findings: list[Finding] = []
     seen: Counter[str] = Counter()
-    prefix = path.stem[:2] if path.stem[:2].isdigit() else path.stem
+    slug = Source(path, []).slug
+    prefix = slug[:2] if slug[:2].isdigit() else slug
     for file in source_files(path):
         of_file = _cells(file, prefix, len(cells), seen)
         findings += [*_language_findings(of_file), *_code_findings(of_file)]

@@ -5,6 +5,7 @@ Commands import what they need when they are called, so that `llmbook --help` is
 Book: §0
 """
 
+import errno
 import os
 from collections.abc import Callable
 from functools import wraps
@@ -14,6 +15,7 @@ import typer
 
 from llmbook import paths
 from llmbook.cli.assets import assets_app
+from llmbook.cli.readers import serve, translate, work
 from llmbook.cli.recorded import run, runs
 from llmbook.grading.commands import course_app
 from llmbook.turn import turn
@@ -24,14 +26,23 @@ if TYPE_CHECKING:
     from llmbook.execution.kept import Execution
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+REFUSED: dict[int | None, str] = {
+    errno.ENOSPC: "make room on this disk and say it again; nothing that was there is lost",
+    errno.EDQUOT: "your share of this disk is used up; make room and say it again; nothing that was there is lost",
+    errno.EACCES: "this user may not do that; the folder has to be yours",
+    errno.EPERM: "this user may not do that; the folder has to be yours",
+    errno.EROFS: "this file system can only be read; copy the book to one that can be written",
+    errno.ENOTDIR: "a folder is expected there",
+    errno.EADDRINUSE: "another program listens there; name another port, as in `make serve PORT=8001`",
+}
 Strict = Annotated[bool, typer.Option("--strict", help="fail on a claim that does not hold here")]
 Names = Annotated[list[str] | None, typer.Argument(help="chapters: numbers or slugs; all when none is named")]
 
 
 app.add_typer(assets_app, name="assets")
 app.add_typer(course_app, name="course")
-app.command()(run)
-app.command()(runs)
+for command in (run, runs, serve, translate, work):
+    app.command()(command)
 
 
 def in_turn(command: Callable[..., None]) -> Callable[..., None]:
@@ -46,12 +57,43 @@ def in_turn(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def main() -> None:
-    """Runs the command line; a caller's mistake becomes one clear message and exit code 1."""
+    """Runs the command line; a caller's mistake, and what the system refuses, become one clear message and exit code 1."""
     try:
         app()
     except ValueError as error:
-        typer.secho(f"llmbook: {error}", fg=typer.colors.RED, err=True)
-        raise SystemExit(1) from None
+        message = str(error)
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        message = refused(error)
+    else:
+        return
+    typer.secho(f"llmbook: {message}", fg=typer.colors.RED, err=True)
+    raise SystemExit(1)
+
+
+def refused(error: OSError) -> str:
+    """A sentence for what the system refused: the file, why, and what to do."""
+    where = f"{error.filename}: " if error.filename else ""
+    why = os.strerror(error.errno) if error.errno else str(error)
+    return f"{where}{why}; {REFUSED.get(error.errno, '')}"
+
+
+def say_version(asked: bool) -> None:
+    if asked:
+        from importlib import metadata
+
+        typer.echo(f"llmbook {metadata.version('llmbook')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=say_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -80,14 +122,13 @@ def check(chapter: str) -> None:
 
 @app.command("lock")
 def lock_command(
-    chapter: str, reviewed: Annotated[list[str], typer.Option(help="a cell's id, a point's id, or all")]
+    text: Annotated[str, typer.Argument(help="a chapter, index, notation, or an exercise by its name")],
+    reviewed: Annotated[list[str], typer.Option(help="a cell's id, a point's id, or all")],
 ) -> None:
-    """Approve pairs of paragraphs that you have read in both languages (`chapter` may be index or notation)."""
+    """Approve pairs of paragraphs that you have read in both languages."""
     from llmbook.book import lock
-    from llmbook.book.source import find_chapter, read
 
-    path = paths.chapters_dir() / f"{chapter}.md"
-    source = read(path if path.exists() else find_chapter(chapter))
+    source = _book().text(text)
     typer.echo(f"{lock.approve(source, reviewed)} pairs newly approved in {lock.lock_path(source).name}")
 
 
@@ -150,15 +191,15 @@ def book(strict: Strict = False) -> None:
 @app.command()
 @in_turn
 def section(name: str) -> None:
-    """Run one section (1.2) or point (1.2.3) with the chapter's set-up cells, print what it prints, keep its notebook."""
+    """Run one section (1.2) or point (1.2.3) with what it needs of the code before it, print what it prints, keep its notebook."""
     import nbformat
 
     from llmbook.atomic import write_text
     from llmbook.book.expected import claims_of, text_outputs
     from llmbook.book.source import LANGUAGES
+    from llmbook.edition.parts import part_of
     from llmbook.edition.split import reader_notebook
     from llmbook.execution.executing import run_chapter
-    from llmbook.site.publish import part_of
 
     whole = _book()
     source = whole.chapter(name)
@@ -184,40 +225,6 @@ def watch(name: str) -> None:
         watch(name, typer.echo, saved(name))
     except KeyboardInterrupt:
         typer.echo("")
-
-
-@app.command()
-def work() -> None:
-    """Copy the executed notebooks to work/, where a reader's edits are never overwritten."""
-    import shutil
-
-    import nbformat
-    from nbformat.sign import NotebookNotary
-
-    from llmbook.atomic import replacing
-
-    build = paths.build_dir()
-    for path in sorted([*(build / "executed").glob("*/*.ipynb"), *(build / "exercises").glob("*.ipynb")]):
-        copy = paths.root() / "work" / path.parent.name / path.name
-        if copy.exists():
-            typer.echo(f"kept your own {copy.relative_to(paths.root())}")
-            continue
-        with replacing(copy) as new:
-            shutil.copyfile(path, new)
-        NotebookNotary().sign(nbformat.read(copy, as_version=4))  # else JupyterLab hides vector figures as not trusted
-        typer.echo(f"copied to {copy.relative_to(paths.root())}")
-
-
-@app.command()
-def translate(
-    texts: Annotated[list[str], typer.Argument(help="Chinese texts")],
-    beams: Annotated[int, typer.Option(min=1, help="1 is greedy decoding")] = 4,
-) -> None:
-    """Translate Chinese into English with the book's translator, one line a text."""
-    from llmbook.generation import load_translator
-
-    for written in load_translator().translate(texts, num_beams=beams):
-        typer.echo(written)
 
 
 def _book() -> "Book":

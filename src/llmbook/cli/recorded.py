@@ -68,10 +68,19 @@ def _make(wanted: "list[Run]", *, again: bool, jobs: int | None, device: str) ->
     finally:
         for bar in bars.values():
             bar.close()
+    stale = []
     for one, fresh in zip(wanted, making, strict=True):
         lines = running.put_in_place(one, fresh) if again else []
         running.all_receipts(one)
-        typer.echo("\n".join([f"{one.name}: {recorded.state(one)}", *lines]))
+        state = recorded.state(one)
+        stale += [one.name] if state == "stale" else []
+        typer.echo("\n".join([f"{one.name}: {state}", *lines]))
+    if stale:
+        names = " ".join(stale)
+        raise ValueError(
+            f"what {', '.join(stale)} hang on has changed since; if their probes still pass, `llmbook run {names} --renew` approves the "
+            f"receipts; else `llmbook run {names} --again` makes them anew"
+        )
 
 
 def runs() -> None:

@@ -7,6 +7,7 @@ import datasets
 
 from llmbook import paths
 from llmbook.assets import vendored
+from llmbook.atomic import writable
 
 FILES = {
     "hsk": ["hsk/sentences.jsonl.gz"],
@@ -50,13 +51,14 @@ def read_table(names: list[str]) -> datasets.Dataset:
     """Vendored files of JSON lines as one table.
 
     Raises:
-        ValueError: a file that is missing or changed.
+        ValueError: a file that is missing or changed; a cache that this user may not write.
     """
     files = [str(vendored(name)) for name in names]
+    cache = writable(paths.cache_dir() / "datasets")
     bars_were_on = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
-        return datasets.Dataset.from_json(files, cache_dir=str(paths.cache_dir() / "datasets"))
+        return datasets.Dataset.from_json(files, cache_dir=str(cache))
     finally:
         if bars_were_on:
             datasets.enable_progress_bars()

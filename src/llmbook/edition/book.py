@@ -44,6 +44,11 @@ class Book:
         path = find_chapter(name)
         return next(source for source in self.chapters if source.path == path)
 
+    def text(self, name: str) -> Source:
+        """A page ("index"), the statement of an exercise ("scaled-scores"), or a chapter; ValueError if there is none."""
+        others = [*self.pages, *(exercise.statement for exercise in self.exercises)]
+        return next((source for source in others if source.slug == name), None) or self.chapter(name)
+
     def exercises_of(self, chapter: int | None) -> list[Exercise]:
         return [exercise for exercise in self.exercises if exercise.chapter == chapter]
 
@@ -67,8 +72,12 @@ class Book:
         return Context(require_language(lang), source.slug, self.targets(lang), claims, short_citations())
 
     def findings(self, source: Source, *, locked: bool = True) -> list[Finding]:
-        """Everything that keeps a source from being built; `locked=False` leaves lock and claims aside (drafts)."""
-        return findings(source, self.referred | references([source]), locked=locked)
+        """Everything that keeps a source from being built, a chapter's exercises included; `locked=False` leaves lock and claims aside."""
+        own = findings(
+            source, self.referred | references([source]), self.targets("zh"), short_citations(), locked=locked
+        )
+        statements = [exercise.statement for exercise in self.exercises_of(source.number)]
+        return own + [finding for statement in statements for finding in self.findings(statement, locked=locked)]
 
     def require_sound(self, source: Source, *, locked: bool = True) -> None:
         """Raises SourceError with all findings of a source, if there are any."""

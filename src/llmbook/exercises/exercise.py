@@ -9,7 +9,6 @@ Book: §0
 
 import importlib.util
 import sys
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,8 @@ from types import ModuleType
 from typing import Any
 
 from llmbook import paths
-from llmbook.book.source import Source, read
+from llmbook.book.source import STATEMENT, Source, read
+from llmbook.committed import read_toml
 
 Text = dict[str, str]
 KINDS = ("code", "bug", "open")
@@ -45,7 +45,7 @@ class Exercise:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        return tomllib.loads((self.folder / "exercise.toml").read_text(encoding="utf-8"))
+        return read_toml(self.folder / "exercise.toml")
 
     @property
     def slug(self) -> str:
@@ -78,7 +78,7 @@ class Exercise:
 
     @cached_property
     def statement(self) -> Source:
-        return read(self.folder / "statement.md")
+        return read(self.folder / STATEMENT)
 
     def text(self, name: str) -> str:
         """The text of `stub` or `solution`."""

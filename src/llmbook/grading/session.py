@@ -19,6 +19,7 @@ from llmbook.grading.received import plain_answer, shown
 from llmbook.grading.sandbox import Kernel, SandboxError
 
 GRACE = 3.0  # seconds from a reply to the idle state
+SENDING = 2000  # milliseconds to send a request
 QUEUE = 32  # messages of a channel that wait to be read
 
 
@@ -75,12 +76,13 @@ class Session:
         context.setsockopt(zmq.MAXMSGSIZE, self.limits.answer)
         context.setsockopt(zmq.RCVHWM, QUEUE)
         context.setsockopt(zmq.LINGER, 0)
+        context.setsockopt(zmq.SNDTIMEO, SENDING)  # a socket that nobody is connected to any more never sends
         self.client = BlockingKernelClient(context=context)
         self.client.load_connection_info(self.kernel.connection)  # type: ignore[arg-type]
         self.client.start_channels(stdin=False, hb=False)
         try:
             self.client.wait_for_ready(timeout=30)
-        except RuntimeError as error:
+        except (RuntimeError, zmq.ZMQError) as error:
             raise SandboxError(f"the kernel does not answer: {error}") from error
 
     def close(self, reason: str | None = None) -> None:
@@ -159,7 +161,7 @@ class Session:
                         return {}, "output"
                     outputs += shown(message["msg_type"], message["content"])
         except zmq.ZMQError:
-            return {}, "dead"
+            return {}, "dead" if self.kernel.process.poll() is None else self.kernel.why()
         except Exception:  # whatever a message does to those who read it
             return {}, "protocol"
         return (content, None) if isinstance(content, dict) else ({}, "protocol")

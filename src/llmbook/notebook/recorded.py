@@ -20,6 +20,7 @@ class Recorded:
     name: str
     source: Path
     receipts: tuple[Receipt, ...]
+    sweep: tuple[Receipt, ...] = ()
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -49,6 +50,25 @@ class Recorded:
         """The training loss of each seed, averaged over equally many updates a point."""
         return np.array([receipt.curves[variant] for receipt in self.receipts])
 
+    def rates(self, variant: str) -> dict[float, float]:
+        """The peak learning rates that the variant was tried with, and the validation loss of each, averaged over the sweep's seeds.
+
+        Raises:
+            ValueError: no such variant, or a run without a sweep.
+        """
+        tried: dict[float, list[float]] = {}
+        for receipt in self.sweep:
+            for name, config in receipt.configs.items():
+                if name == f"{variant} at {config['peak']:g}":
+                    tried.setdefault(config["peak"], []).append(receipt.metrics[name]["loss"])
+        if not tried:
+            raise ValueError(f"the run {self.name} swept no learning rates of {variant!r}")
+        return {rate: sum(losses) / len(losses) for rate, losses in sorted(tried.items())}
+
+    def rate(self, variant: str) -> float:
+        """The peak learning rate that a variant was trained with."""
+        return self.receipts[0].configs[variant]["peak"]
+
     def _metrics(self, variant: str) -> tuple[str, ...]:
         return tuple(self.receipts[0].metrics.get(variant, ()))
 
@@ -66,4 +86,4 @@ def recorded(name: str) -> Recorded:
     receipts = read_receipts(path)
     if not receipts:
         raise ValueError(f"the run {name} has no receipts in {path}; make them with `llmbook run {name}`")
-    return Recorded(name, source, tuple(receipts))
+    return Recorded(name, source, tuple(receipts), tuple(read_receipts(path.with_suffix(".rates.jsonl"))))

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from llmbook.atomic import write_text
+from llmbook.committed import read_json
 from llmbook.runs.run import THREADS, Run
 from llmbook.training import History, fit
 
@@ -31,7 +32,7 @@ def probe(run: Run) -> dict[str, Any]:
     torch.set_num_threads(THREADS)
     seed = run.seeds[0]
     found: dict[str, Any] = {}
-    for name, config in run.configs.items():
+    for name, config in run.module.CONFIGS.items():
         if run.is_measured:
             with float64_by_default():
                 found[name] = {"metrics": run.module.measure(config, seed, limit=LIMIT)}
@@ -39,6 +40,8 @@ def probe(run: Run) -> dict[str, Any]:
             seen: dict[str, Any] = {}
             model = run.module.train(config, seed, fit=observing_fit(seen))
             found[name] = seen | {"metrics": run.module.evaluate(model, config, limit=LIMIT)}
+            if run.rates:
+                found[name]["validation"] = run.module.validate(model, config, limit=LIMIT)
     return found
 
 
@@ -129,7 +132,7 @@ def probe_findings(run: Run) -> list[str]:
     """
     if not run.probe_file.exists():
         raise ValueError(f"the run {run.name} has no stored probe {run.probe_file}; `llmbook run {run.name}` makes it")
-    return differences(json.loads(run.probe_file.read_text(encoding="utf-8")), json.loads(json.dumps(probe(run))))
+    return differences(read_json(run.probe_file), json.loads(json.dumps(probe(run))))
 
 
 def store_probe(run: Run) -> None:

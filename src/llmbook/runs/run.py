@@ -4,6 +4,9 @@ A run is a module with `CONFIGS` (the variants, by name), `SEEDS`, `DATA` (the v
 `train(config, seed, *, fit)` and `evaluate(model, config, *, limit)`; where nothing is trained, `measure(config, seed, *, limit)` stands in
 their place. One that makes weights has `export(model, config, folder)` too.
 
+With `RATES`, every variant is first trained at each of these peak learning rates (its config's `peak`) with each of `SWEEP_SEEDS`, and
+keeps the one whose `validate(model, config, *, limit)` is least on average: the sweep is a run of its own, with its own receipts.
+
 Book: §1.2.1
 """
 
@@ -12,9 +15,12 @@ import dataclasses
 import hashlib
 import importlib.util
 import json
+import math
+import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,8 +29,9 @@ from typing import Any
 
 from llmbook import closure, paths
 from llmbook.assets import manifest
-from llmbook.receipts import read_receipts, write_receipts
+from llmbook.receipts import Receipt, read_receipts, write_receipts
 
+USER = getattr(os, "getuid", int)()  # a file in the temporary folder belongs to the user who made it
 THREADS = 1  # the same numbers however many cores there are, and other work does not slow a run tenfold
 
 
@@ -44,6 +51,9 @@ class Run:
     weights: Path
     work: Path
     lock: Path
+    rates: tuple[float, ...] = ()
+    sweep_seeds: tuple[int, ...] = ()
+    is_sweep: bool = False
 
     @property
     def probe_file(self) -> Path:
@@ -61,7 +71,23 @@ class Run:
 
     @property
     def configs(self) -> dict[str, Any]:
-        return self.module.CONFIGS
+        """The variants; each at its own best rate once the sweep has found it; in the sweep, each at every rate."""
+        plain = self.module.CONFIGS
+        if self.is_sweep:
+            return {
+                at_rate(name, rate): dataclasses.replace(config, peak=rate)
+                for name, config in plain.items()
+                for rate in self.rates
+            }
+        best = best_rates(read_receipts(sweep(self).receipts), list(plain), self.rates) if self.rates else {}
+        return {
+            name: dataclasses.replace(config, peak=best[name]) if name in best else config
+            for name, config in plain.items()
+        }
+
+    def evaluate(self, model: Any, config: Any) -> dict[str, Any]:
+        """What a receipt records of a trained model; of a sweep's, the loss that decides."""
+        return {"loss": self.module.validate(model, config)} if self.is_sweep else self.module.evaluate(model, config)
 
     @property
     def is_measured(self) -> bool:
@@ -88,6 +114,7 @@ def load_run(path: Path, *, receipts: Path | None = None, work: Path | None = No
         raise ValueError(f"there is no recorded run {path.stem!r}; there are {known}")
     declared = _declarations(path)
     wanted = ["CONFIGS", "SEEDS", "DATA"] + ([] if "measure" in declared else ["train", "evaluate"])
+    wanted += ["SWEEP_SEEDS", "validate"] if "RATES" in declared else []
     if missing := [name for name in wanted if name not in declared]:
         raise ValueError(f"{path.name} is no recorded run: it has no {', '.join(missing)}")
     return Run(
@@ -96,11 +123,42 @@ def load_run(path: Path, *, receipts: Path | None = None, work: Path | None = No
         declares=frozenset(declared),
         seeds=_literal(path, "SEEDS", declared),
         data=_literal(path, "DATA", declared),
+        rates=_literal(path, "RATES", declared) if "RATES" in declared else (),
+        sweep_seeds=_literal(path, "SWEEP_SEEDS", declared) if "RATES" in declared else (),
         receipts=receipts or paths.runs_dir() / f"{path.stem}.jsonl",
         weights=paths.data_dir() / "weights" / path.stem,
         work=work or paths.build_dir() / "runs" / path.stem,
-        lock=work.with_suffix(".lock") if work else Path(tempfile.gettempdir(), "llmbook-run.lock"),
+        lock=work.with_suffix(".lock") if work else Path(tempfile.gettempdir(), f"llmbook-run-{USER}.lock"),
     )
+
+
+def sweep(run: Run) -> Run:
+    """The run that finds a run's learning rates."""
+    return dataclasses.replace(
+        run,
+        name=f"{run.name}.rates",
+        seeds=run.sweep_seeds,
+        receipts=run.receipts.with_suffix(".rates.jsonl"),
+        work=run.work.with_name(f"{run.work.name}.rates"),
+        is_sweep=True,
+    )
+
+
+def at_rate(variant: str, rate: float) -> str:
+    """What a variant is called in the sweep."""
+    return f"{variant} at {rate:g}"
+
+
+def best_rates(receipts: Sequence[Receipt], variants: Sequence[str], rates: Sequence[float]) -> dict[str, float]:
+    """The rate of each variant with the least loss, averaged over the seeds of a sweep; none before there is a receipt."""
+    if not receipts:
+        return {}
+
+    def loss(variant: str, rate: float) -> float:
+        losses = [receipt.metrics[at_rate(variant, rate)]["loss"] for receipt in receipts]
+        return math.inf if any(map(math.isnan, losses)) else sum(losses) / len(losses)
+
+    return {variant: min(rates, key=partial(loss, variant)) for variant in variants}
 
 
 def _declarations(path: Path) -> dict[str, ast.expr | None]:
@@ -147,17 +205,24 @@ def data_hashes(run: Run) -> dict[str, str]:
 
 def state(run: Run) -> str:
     """ "missing" seeds, "stale" (something that it depends on has changed since), or "fresh"."""
-    receipts = read_receipts(run.receipts)
-    missing = len(set(run.seeds) - {receipt.seed for receipt in receipts})
-    if missing:
-        return f"{missing} of {len(run.seeds)} seeds missing"
+    receipts = []
+    for one in parts(run):
+        receipts += (made := read_receipts(one.receipts))
+        if missing := len(set(one.seeds) - {receipt.seed for receipt in made}):
+            return f"{missing} of {len(one.seeds)} seeds missing" + (" in the sweep of rates" if one.is_sweep else "")
     return "fresh" if {receipt.fingerprint for receipt in receipts} == {fingerprint(run)} else "stale"
+
+
+def parts(run: Run) -> list[Run]:
+    """The sweep of a run's rates, if it has one, and the run."""
+    return [sweep(run), run] if run.rates else [run]
 
 
 def renew_fingerprint(run: Run) -> None:
     """Gives the receipts today's fingerprint. Whether the run still does the same is for its probe to say, before."""
     today = fingerprint(run)
-    write_receipts(run.receipts, [dataclasses.replace(r, fingerprint=today) for r in read_receipts(run.receipts)])
+    for one in parts(run):
+        write_receipts(one.receipts, [dataclasses.replace(r, fingerprint=today) for r in read_receipts(one.receipts)])
 
 
 def weights_hashes(folder: Path) -> dict[str, str]:

@@ -28,8 +28,8 @@ from torch import nn
 from llmbook import paths
 from llmbook.atomic import write_text
 from llmbook.receipts import Receipt, read_receipts, write_receipts
-from llmbook.runs.run import THREADS, Run, data_hashes, fingerprint, weights_hashes
-from llmbook.training import Checkpoints, History, fit
+from llmbook.runs.run import THREADS, Run, data_hashes, fingerprint, parts, weights_hashes
+from llmbook.training import Checkpoints, DivergedError, History, fit
 
 CURVE_POINTS = 100
 OnStep = Callable[[str, int, int, float], None]  # variant, updates made, updates in all, loss
@@ -76,9 +76,10 @@ def run_missing_seed(run: Run, seed: int, order: Order) -> None:
 
 
 def all_receipts(run: Run) -> list[Receipt]:
-    """The receipts; once no seed is missing, what was kept for going on is removed."""
-    if not missing_seeds(run):
-        shutil.rmtree(run.work, ignore_errors=True)
+    """The receipts; once no seed is missing, in its sweep neither, what was kept for going on is removed."""
+    for one in parts(run):
+        if not missing_seeds(one):
+            shutil.rmtree(one.work, ignore_errors=True)
     return read_receipts(run.receipts)
 
 
@@ -104,15 +105,17 @@ def anew(run: Run) -> Run:
     """The run with another file of receipts, in which those of an interrupted repetition by today's code stay."""
     fresh = dataclasses.replace(run, receipts=run.work.with_name(f"{run.name}-again.jsonl"))
     today = fingerprint(run)
-    write_receipts(fresh.receipts, [r for r in read_receipts(fresh.receipts) if r.fingerprint == today])
+    for one in parts(fresh):
+        write_receipts(one.receipts, [r for r in read_receipts(one.receipts) if r.fingerprint == today])
     return fresh
 
 
 def put_in_place(run: Run, fresh: Run) -> list[str]:
     """Puts the receipts of a repetition into the old ones' place; returns old against new."""
     old, new = read_receipts(run.receipts), all_receipts(fresh)
-    write_receipts(run.receipts, new)
-    fresh.receipts.unlink()
+    for its, made in zip(parts(run), parts(fresh), strict=True):
+        write_receipts(its.receipts, read_receipts(made.receipts))
+        made.receipts.unlink()
     return old_against_new(old, new)
 
 
@@ -153,7 +156,7 @@ def run_seed(run: Run, seed: int, order: Order) -> Receipt:
         device=order.device,
         load=round(load, 2),
         data=data_hashes(run),
-        weights=weights_hashes(run.weights) if run.makes_weights else {},
+        weights=weights_hashes(run.weights) if run.makes_weights and not run.is_sweep else {},
         seconds=round(sum(result["seconds"] for result in done.values()), 1),
         peak_mb=round(
             resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**10 if sys.platform != "darwin" else 2**20)
@@ -171,26 +174,34 @@ def finished_variant(run: Run, seed: int, name: str, folder: Path, order: Order)
     if run.is_measured:
         if order.on_step:
             order.on_step(name, 0, 1, math.nan)
-        result = {"metrics": run.module.measure(config, seed), "curve": [], "seconds": 0.0}
+        result = {"metrics": run.module.measure(config, seed), "curve": []}
+        result["seconds"] = time.perf_counter() - start
     else:
-        histories: list[History] = []
-        model = run.module.train(config, seed, fit=recording_fit(folder, name, histories, order))
-        if len(histories) != 1:
-            raise ValueError(f"{run.path.name}: train has to call fit once; it called it {len(histories)} times")
-        start = time.perf_counter()
-        model.to("cpu")
-        if run.makes_weights:
-            run.module.export(model, config, run.weights)
-            with filelock.FileLock(f"{run.lock}-manifest"):
-                enter_weights(run)
-        result = {
-            "metrics": run.module.evaluate(model, config),
-            "curve": curve(histories[0].losses),
-            "seconds": sum(histories[0].seconds),
-        }
-    result["seconds"] += time.perf_counter() - start
+        try:
+            result = trained_variant(run, seed, name, folder, order)
+        except DivergedError:
+            if not run.is_sweep:
+                raise
+            result = {"metrics": {"loss": math.nan}, "curve": [], "seconds": time.perf_counter() - start}
     write_text(path, json.dumps(result) + "\n")
     return result
+
+
+def trained_variant(run: Run, seed: int, name: str, folder: Path, order: Order) -> dict[str, Any]:
+    """One variant trained, its weights exported where the run makes some, and evaluated."""
+    config, histories = run.configs[name], list[History]()
+    model = run.module.train(config, seed, fit=recording_fit(folder, name, histories, order))
+    if len(histories) != 1:
+        raise ValueError(f"{run.path.name}: train has to call fit once; it called it {len(histories)} times")
+    start = time.perf_counter()
+    model.to("cpu")
+    if run.makes_weights and not run.is_sweep:
+        run.module.export(model, config, run.weights)
+        with filelock.FileLock(f"{run.lock}-manifest"):
+            enter_weights(run)
+    metrics = run.evaluate(model, config)
+    seconds = sum(histories[0].seconds) + time.perf_counter() - start
+    return {"metrics": metrics, "curve": curve(histories[0].losses), "seconds": seconds}
 
 
 def recording_fit(folder: Path, variant: str, histories: list[History], order: Order) -> Callable[..., History]:

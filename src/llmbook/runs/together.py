@@ -12,7 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from llmbook.runs.run import Run, load_run
+from llmbook.runs.run import Run, load_run, sweep
 from llmbook.runs.running import Order, missing_seeds, run_missing_seed
 
 OnSeedStep = Callable[[str, int, str, int, int, float], None]  # run, seed, variant, updates made, updates in all, loss
@@ -23,14 +23,15 @@ def run_together(
 ) -> None:
     """Runs all missing seeds of the runs, `jobs` at a time (by default as many as there are cores).
 
-    Those that make weights come first, for others examine them. Each seed has a process of its own; killed and started again, all go on
-    where they were.
+    Sweeps come first, then the runs that make weights, for others examine them. Each seed has a process of its own; killed and started
+    again, all go on where they were.
 
     Raises:
         Exception: what the first seed that failed raised; the others are made all the same.
     """
+    sweeps = [sweep(run) for run in runs if run.rates]
     makers = [run for run in runs if run.makes_weights]
-    for wave in (makers, [run for run in runs if run not in makers]):
+    for wave in (sweeps, makers, [run for run in runs if run not in makers]):
         _run_wave([(run, seed) for run in wave for seed in missing_seeds(run)], order, jobs, on_step)
 
 
@@ -54,7 +55,7 @@ def _run_wave(tasks: list[tuple[Run, int]], order: Order, jobs: int | None, on_s
 
 
 def _places(run: Run) -> dict[str, Any]:
-    return {name: getattr(run, name) for name in ("receipts", "weights", "work", "lock")}
+    return {name: getattr(run, name) for name in ("name", "seeds", "receipts", "weights", "work", "lock", "is_sweep")}
 
 
 def _one(path: Path, places: dict[str, Any], seed: int, order: Order, told: Any) -> None:

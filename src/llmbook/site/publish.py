@@ -3,7 +3,6 @@
 Book: §0
 """
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from llmbook.book.diagrams import diagram, diagram_names
 from llmbook.book.expected import claims_of, expected_claims
 from llmbook.book.glossary import glossary_page
 from llmbook.book.outline import finished_points, load_outline
-from llmbook.book.source import LANGUAGES, Cell, Source
+from llmbook.book.source import LANGUAGES, Source
 from llmbook.drawing import FONT, with_chinese
 from llmbook.edition.assignment import exercise_page
 from llmbook.edition.book import Book
@@ -113,31 +112,3 @@ def is_stale(run: str) -> bool:
     from llmbook.runs.run import load_run, state  # brings torch
 
     return state(load_run(paths.chapters_dir() / "runs" / f"{run}.py")) != "fresh"
-
-
-def part_of(source: Source, name: str) -> Source:
-    """One section ("1.2") or point ("1.2.3"), after the chapter's set-up cells and the code that stands before it in its section.
-
-    Raises:
-        ValueError: the chapter has no such section or point.
-    """
-    inside, found = False, False
-    kept: list[Cell] = []
-    before: list[Cell] = []
-    for cell in source.cells:
-        labels = [line[1:-2] for line in cell.source.splitlines() if line.startswith(("(section-", "(point-"))]
-        if cell.kind == "markdown" and labels:
-            numbers = [label.partition("-")[2].replace("-", ".") for label in labels]
-            inside = any(number == name or number.startswith(f"{name}.") for number in numbers)
-            if any(label.startswith("section-") for label in labels):
-                before = []
-        if inside:
-            kept += [*before, cell]
-            before, found = [], True
-        elif cell.tag == "setup":
-            kept.append(cell)
-        elif cell.kind == "code":
-            before.append(cell)
-    if not found:
-        raise ValueError(f"{source.slug} has no section or point {name!r}")
-    return replace(source, cells=kept)

@@ -11,16 +11,17 @@ from pathlib import Path
 from llmbook import paths
 from llmbook.book.source import Source, find_chapter, read, source_files
 from llmbook.edition.book import Book
+from llmbook.edition.parts import part_of
 from llmbook.execution.executing import run_chapter
 from llmbook.execution.kept import Execution, read_execution
-from llmbook.site.publish import part_of, publish_site
+from llmbook.site.publish import publish_site
 from llmbook.turn import turn
 
 
 def watch(name: str, tell: Callable[[str], None], changes: Iterator[None]) -> None:
     """Builds the site with the section or point `name` as its source says now, at once and after each change.
 
-    Code that is new or changed is executed with what stands before it in its section; what did not change keeps its outputs, and of other
+    Code that is new or changed is executed with what it needs of the code before it; what did not change keeps its outputs, and of other
     chapters the last execution is taken as it is. What is wrong is told, and the next change is waited for.
 
     Raises:

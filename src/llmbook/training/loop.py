@@ -28,6 +28,10 @@ from llmbook.training.losses import MeanLoss
 Loss = Callable[[nn.Module, Any], Tensor | MeanLoss]
 
 
+class DivergedError(ValueError):
+    """A loss or a norm that is not finite."""
+
+
 @dataclass(frozen=True)
 class History:
     """One entry an update: the loss, the learning rate, the gradient's norm before clipping, the seconds it took."""
@@ -237,12 +241,12 @@ def with_count(loss: Tensor | MeanLoss) -> MeanLoss:
 def require_finite(
     numbers: Mapping[str, float], so: str, step: int, max_steps: int, checkpoint: Checkpoints | None
 ) -> None:
-    """Raises ValueError, which says from where training can go on, if one of these is NaN or infinite."""
+    """Raises DivergedError, which says from where training can go on, if one of these is NaN or infinite."""
     for name, number in numbers.items():
         if not math.isfinite(number):
             saved = None if checkpoint is None else folder_in_force(Path(checkpoint.folder))
             where = "there is no checkpoint" if saved is None else f"the last checkpoint is {saved}"
-            raise ValueError(
+            raise DivergedError(
                 f"training stops at step {step} of {max_steps} (the first is 0): {name} is {number}, so {so}; {where}"
             )
 
