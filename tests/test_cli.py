@@ -92,6 +92,18 @@ def test_copies_of_the_reader_are_trusted_and_never_overwritten(
     assert capsys.readouterr().out.endswith("kept your own work/zh/01-small.ipynb\n")
 
 
+def test_copies_are_made_where_jupyter_can_keep_no_signature(book: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setenv("JUPYTER_DATA_DIR", "/dev/null/jupyter")
+    executed = paths.build_dir() / "executed" / "zh" / "01-small.ipynb"
+    executed.parent.mkdir(parents=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", id="a")]), executed)
+    assert run(monkeypatch, "work") == 0
+    said = capsys.readouterr()
+    assert "copied to work/zh/01-small.ipynb" in said.out
+    assert "work/zh/01-small.ipynb: not signed" in said.err
+    assert (paths.root() / "work" / "zh" / "01-small.ipynb").read_bytes() == executed.read_bytes()
+
+
 def test_assets_are_listed_and_verified(monkeypatch: pytest.MonkeyPatch, capsys):
     assert run(monkeypatch, "assets", "list") == 0
     said = capsys.readouterr().out

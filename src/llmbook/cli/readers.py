@@ -55,7 +55,11 @@ def work() -> None:
             continue
         with replacing(copy) as new:
             shutil.copyfile(path, new)
-        NotebookNotary().sign(nbformat.read(copy, as_version=4))  # else JupyterLab hides vector figures as not trusted
+        try:
+            NotebookNotary().sign(nbformat.read(copy, as_version=4))
+        except OSError as error:
+            unsigned = f"not signed ({error}), so JupyterLab hides its figures until you choose File > Trust Notebook"
+            typer.secho(f"{name}: {unsigned}", fg=typer.colors.YELLOW, err=True)
         write_text(record, json.dumps(taken := {**taken, name: sha256}, indent=1) + "\n")
         typer.echo(f"copied to {name}")
 

@@ -6,12 +6,13 @@ Book: §0
 import ast
 import builtins
 import symtable
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from llmbook.book.source import Cell, Source
 from llmbook.closure import parsed
 
+COMPREHENSIONS = ("listcomp", "setcomp", "dictcomp", "genexpr")
 ONLY_READ = frozenset({*dir(builtins), "claim", "show"})  # functions that leave their arguments as they are
 
 
@@ -58,7 +59,7 @@ def needed(before: list[Cell], part: list[Cell]) -> list[Cell]:
 
 @dataclass(frozen=True)
 class Names:
-    """The names that a cell makes at its top level, those that it uses, and those whose objects it may change."""
+    """The names that a cell makes at its top level, those that it uses and has not made before, and those whose objects it may change."""
 
     made: frozenset[str]
     used: frozenset[str]
@@ -66,17 +67,61 @@ class Names:
 
     @classmethod
     def of(cls, code: str) -> "Names":
-        top = symtable.symtable(code, "cell", "exec")
-        made = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
-        return cls(frozenset(made), frozenset(_used(top)), frozenset(_changed(parsed(code))))
+        tree = parsed(code)
+        made, used = set[str](), set[str]()
+        _follow(tree.body, made, used, _scope(tree.body)[0])
+        return cls(frozenset(made), frozenset(used), frozenset(used.intersection(_changed(tree))))
 
 
-def _used(scope: symtable.SymbolTable) -> Iterator[str]:
-    for symbol in scope.get_symbols():
-        if symbol.is_referenced() and (scope.get_type() == "module" or symbol.is_global()):
-            yield symbol.get_name()
+def _follow(statements: Sequence[ast.stmt], made: set[str], used: set[str], everything: set[str]) -> None:
+    """Adds what the statements make and use, one after another; `everything` is what the whole cell makes, which its functions may use."""
+    for statement in statements:
+        match statement:
+            case ast.For(target=target, iter=source, body=body, orelse=other):
+                _note([ast.Assign(targets=[target], value=source)], made, used, everything)
+            case ast.With(items=items, body=body):
+                other = []
+                for item in items:
+                    _note(
+                        [
+                            ast.Assign(
+                                targets=[item.optional_vars or ast.Name("_", ast.Store())], value=item.context_expr
+                            )
+                        ],
+                        made,
+                        used,
+                        everything,
+                    )
+            case ast.If(test=test, body=body, orelse=other) | ast.While(test=test, body=body, orelse=other):
+                _note([ast.Expr(test)], made, used, everything)
+            case _:
+                body, other = [], []
+                _note([statement], made, used, everything)
+        _follow([*body, *other], made, used, everything)
+
+
+def _note(statements: list[ast.stmt], made: set[str], used: set[str], everything: set[str]) -> None:
+    assigned, at_once, later = _scope(statements)
+    used |= at_once - made | later - everything
+    made |= assigned
+
+
+def _scope(statements: Sequence[ast.stmt]) -> tuple[set[str], set[str], set[str]]:
+    """The names that statements make, those that they use when they run, and those that their functions use when they are called."""
+    code = ast.unparse(ast.fix_missing_locations(ast.Module(list(statements), [])))
+    top = symtable.symtable(code, "cell", "exec")
+    made = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    at_once, later = set[str](), set[str]()
+    _uses(top, at_once, later)
+    return made, at_once, later
+
+
+def _uses(scope: symtable.SymbolTable, at_once: set[str], later: set[str]) -> None:
+    """Adds the names of the top level that a scope and those inside it use; a comprehension runs at once, a function when it is called."""
+    top = scope.get_type() == "module"
+    at_once |= {one.get_name() for one in scope.get_symbols() if one.is_referenced() and (top or one.is_global())}
     for inner in scope.get_children():
-        yield from _used(inner)
+        _uses(inner, at_once if inner.get_name() in COMPREHENSIONS else later, later)
 
 
 def _changed(tree: ast.Module) -> Iterator[str]:
