@@ -1,8 +1,16 @@
-"""Prints where the minutes of `make test` went: a table of its stages, and the ten slowest tests with what they share (fixtures)."""
+"""Prints where the minutes of `make test` went: a table of its stages, the ten slowest tests with what they share (fixtures), and what a
+chapter costs. That is held to a budget, on the machine of reference: eight chapters have to be tested within an hour.
+"""
 
+import json
 import sys
 from pathlib import Path
+from statistics import mean
 from xml.etree import ElementTree
+
+BUDGET = 300.0  # seconds of the machine of reference
+WORKERS = 2
+BY_CHAPTER = ("tests.chapters.", "tests.exercises.test_gate")  # and all that needs the built book
 
 
 def stages(folder: Path) -> list[tuple[str, int]]:
@@ -13,9 +21,31 @@ def stages(folder: Path) -> list[tuple[str, int]]:
 
 def slowest(folder: Path, count: int = 10) -> list[tuple[float, str]]:
     """Seconds and name of the slowest tests of all stages; a fixture counts to the test that set it up."""
-    cases = [case for path in folder.glob("*.xml") for case in ElementTree.parse(path).iter("testcase")]
-    timed = [(float(case.get("time", 0)), f"{case.get('classname')}.{case.get('name')}") for case in cases]
-    return sorted(timed, reverse=True)[:count]
+    return sorted((one for path in folder.glob("*.xml") for one in timed(path)), reverse=True)[:count]
+
+
+def timed(path: Path) -> list[tuple[float, str]]:
+    """Seconds and name of each test of a stage."""
+    cases = ElementTree.parse(path).iter("testcase")
+    return [(float(case.get("time", 0)), f"{case.get('classname')}.{case.get('name')}") for case in cases]
+
+
+def seconds_a_chapter(folder: Path, chapters: int) -> float:
+    """What a further chapter will cost: its notebook, its probes and its exercises' gate, its pages."""
+    notebooks = sum(seconds for name, seconds in stages(folder) if name == "notebooks")
+    growing = [
+        seconds
+        for path in folder.glob("*.xml")
+        for seconds, name in timed(path)
+        if path.stem == "site" or name.startswith(BY_CHAPTER)
+    ]
+    return (notebooks + sum(growing) / WORKERS) / chapters
+
+
+def slowness(executed: Path) -> float:
+    """How slow this machine was beside the one of reference while chapters were executed, at least 1."""
+    measured = [json.loads(path.read_text(encoding="utf-8"))["slowness"] for path in executed.glob("*.json")]
+    return max(1.0, *(mean(one) for one in measured)) if measured else 1.0
 
 
 def main() -> None:
@@ -27,6 +57,12 @@ def main() -> None:
     print("The slowest tests")
     for seconds, name in slowest(folder):
         print(f"  {seconds:6.1f} s  {name}")
+    executed = sorted((folder.parent / "executed").glob("*.json"))
+    if any(name == "site" for name, _ in listed) and executed:
+        cost, allowed = seconds_a_chapter(folder, len(executed)), BUDGET * slowness(folder.parent / "executed")
+        print(f"A chapter costs {cost:.0f} s of these; its budget on this machine is {allowed:.0f} s")
+        if cost > allowed:
+            sys.exit("a chapter costs more than its budget: shorten its notebook, its probes or its tests")
 
 
 if __name__ == "__main__":

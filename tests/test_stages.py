@@ -1,5 +1,6 @@
 """The table at the end of `make test`."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,33 @@ def test_stages_in_order_and_the_slowest_of_all(tmp_path: Path) -> None:
     assert stages.stages(tmp_path) == [("lint", 7), ("units and slow", 125)]
     assert stages.slowest(tmp_path) == [(61.25, "tests.site.test_site"), (2.5, "tests.units.test_units")]
     assert len(stages.slowest(tmp_path, 1)) == 1
+
+
+def test_what_a_chapter_costs_and_that_it_is_held(tmp_path: Path) -> None:
+    folder, executed = tmp_path / "tests", tmp_path / "executed"
+    folder.mkdir()
+    executed.mkdir()
+    (folder / "stages.txt").write_text("notebooks\t100\nsite\t50\n", encoding="utf-8")
+    cases = {
+        "messages": [("tests.chapters.test_runs", 60), ("tests.nn.test_norms", 1000)],
+        "units": [("tests.exercises.test_gate", 20)],
+        "site": [("tests.site.test_proof", 20)],
+    }
+    for name, tests in cases.items():
+        lines = "".join(f'<testcase classname="{module}" name="a" time="{time}"/>' for module, time in tests)
+        (folder / f"{name}.xml").write_text(
+            f"<testsuites><testsuite>{lines}</testsuite></testsuites>", encoding="utf-8"
+        )
+    assert stages.seconds_a_chapter(folder, 1) == 100 + (60 + 20 + 20) / 2
+    assert stages.seconds_a_chapter(folder, 2) == 75
+    told = [sys.executable, stages.__file__, str(folder)]
+    for slow, seconds, code in (([0.5, 0.5], 100, 0), ([1.0], 260, 1), ([1.0, 2.0], 260, 0)):
+        (executed / "01-a.json").write_text(json.dumps({"slowness": slow}), encoding="utf-8")
+        (folder / "stages.txt").write_text(f"notebooks\t{seconds}\nsite\t50\n", encoding="utf-8")
+        done = subprocess.run(told, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+        assert f"A chapter costs {seconds + 50} s of these; its budget on this machine is" in done.stdout
+        assert ("costs more than its budget" in done.stderr) == bool(code)
 
 
 def test_what_hangs_on_a_chapter_can_be_chosen() -> None:
