@@ -13,7 +13,6 @@ import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -196,8 +195,12 @@ def test_a_sweep_is_repeated_with_its_run(tmp_path: Path):
 
 
 def test_a_rate_at_which_training_breaks_is_not_chosen():
-    kept = [SimpleNamespace(metrics={"a at 0.1": {"loss": math.nan}, "a at 0.2": {"loss": 3.0}})]
-    assert runs.best_rates(kept, ["a"], (0.1, 0.2)) == {"a": 0.2}
+    swept = Receipt(
+        run="toy.rates", seed=7, configs={}, metrics={"a at 0.1": {"loss": math.nan}, "a at 0.2": {"loss": 3.0}}, curves={},
+        fingerprint="", command="", commit="", versions={}, cpu="", threads=1, load=0.0, data={}, weights={}, seconds=1.0, peak_mb=1,
+        finished="",
+    )  # fmt: skip
+    assert runs.best_rates([swept], ["a"], (0.1, 0.2)) == {"a": 0.2}
     assert runs.best_rates([], ["a"], (0.1, 0.2)) == {}
 
 

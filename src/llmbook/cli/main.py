@@ -79,12 +79,13 @@ def refused(error: OSError) -> str:
     return f"{where}{why}; {REFUSED.get(error.errno, '')}"
 
 
-def say_version(asked: bool) -> None:
+def say_version(asked: bool) -> bool:
     if asked:
         from importlib import metadata
 
         typer.echo(f"llmbook {metadata.version('llmbook')}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()
