@@ -35,7 +35,8 @@ class Checkout:
     root: Path
 
     def run(self, *command: str, code: int = 0) -> str:
-        there = {**os.environ, "PYTHONPATH": os.pathsep.join([str(self.root / "src"), str(self.root / "tests")])}
+        mine = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+        there = {**mine, "PYTHONPATH": os.pathsep.join([str(self.root / "src"), str(self.root / "tests")])}
         done = subprocess.run(command, cwd=self.root, env=there, capture_output=True, text=True, check=False)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
