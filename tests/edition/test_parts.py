@@ -50,5 +50,33 @@ def test_the_set_up_and_the_whole_part_are_kept(book: Path):
     assert [cell for cell in part.cells if cell.kind == "markdown"] == [
         cell for cell in source.cells if cell.kind == "markdown"
     ][-2:]
-    with pytest.raises(ValueError, match=r"no section or point '1\.9'"):
-        part_of(source, "1.9")
+
+
+def test_a_later_point_brings_what_it_needs_of_the_code_before_it_but_no_prose(book: Path):
+    second = """
++++ {"lang": "zh"}
+
+(point-1-1-2)=
+### 又一点
+
++++ {"lang": "en"}
+
+(point-1-1-2)=
+### Another point
+
+```{code-cell} ipython3
+:tags: [derive]
+
+print(claim)
+```
+"""
+    book.write_text(book.read_text(encoding="utf-8") + second, encoding="utf-8")
+    part = part_of(read(book), "1.1.2")
+    assert [cell.tag for cell in part.code()] == ["setup", "run", "derive"]
+    assert not any("Divide by the root" in cell.source for cell in part.cells)
+
+
+@pytest.mark.messages
+def test_an_unknown_point_is_refused(book: Path):
+    with pytest.raises(ValueError, match=r"01-small has no section or point '1\.1\.7'"):
+        part_of(read(book), "1.1.7")
