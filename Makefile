@@ -12,7 +12,7 @@ LLMBOOK := .venv/bin/llmbook
 PYTEST := $(PY) -m pytest -q
 HOOK := --jaxtyping-packages="llmbook,beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 OF_CHAPTER := $(if $(CHAPTER),--chapter=$(CHAPTER))
-SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(PYTEST) $(OF_CHAPTER) -n 2 --dist loadfile
+SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(PYTEST) $(OF_CHAPTER) -n 2 --dist loadfile --no-loadscope-reorder
 TOGETHER := not messages and not probes and not built and not long and not alone
 UNITS := $(TOGETHER) and not slow
 LINT := $(PY) -m ruff check . && $(PY) -m ruff format --check --quiet . && $(PY) -m codespell_lib && $(PY) -m mypy && .venv/bin/lint-imports

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,10 +38,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A test in a browser is a slow one; with `--chapter`, what is of another chapter or of none in particular is left out."""
+    """A test in a browser is a slow one, and files with slow tests come first, so that no worker ends with the longest alone; with
+    `--chapter`, what is of another chapter or of none in particular is left out.
+    """
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("slow")
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
     chapter = config.getoption("--chapter")
     if chapter is not None:
         others = [item for item in items if not _is_of(item, chapter)]

@@ -175,7 +175,12 @@ def test_a_site_is_served_and_a_busy_port_is_one_sentence(book: Path, monkeypatc
         assert run(monkeypatch, "serve", "--port", str(port)) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"llmbook: port {port}: Address already in use; another program listens there")
-    code = f"import pathlib, sys; from llmbook import cli, paths; paths.root = lambda: pathlib.Path({str(paths.root())!r}); cli.main()"
+    code = f"""import pathlib, signal
+from llmbook import cli, paths
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background ignores
+paths.root = lambda: pathlib.Path({str(paths.root())!r})
+cli.main()
+"""
     command = [sys.executable, "-u", "-c", code, "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as serving:
         assert serving.stdout is not None

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
 LEFT_OUT = (".venv*", ".git", "build", "work", ".*_cache", "__pycache__", "*.egg-info")
 SECTION = "chapters/01-transformer/2-components.md"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from llmbook.evaluation import Metric, bleu_metric, bootstrap_difference, bootstrap_score, corpus_bleu
+from llmbook.evaluation.bootstrap import sampled_scores
 
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "saw", "dog", "in", "that", "park"]
 # The mean length of the hypotheses: a metric without maths of its own.
@@ -104,3 +105,33 @@ def test_mistakes_are_named():
         bootstrap_score(["a"], [["a"]], num_samples=0, **options)
     with pytest.raises(ValueError, match="tokenize is 'intl'"):
         bootstrap_score(["a"], [["a"]], metric=bleu_metric(tokenize="intl"), seed=0)
+
+
+def test_documents_are_drawn_whole():
+    """With a document a sentence it is the bootstrap over sentences; two equal halves of one document are never apart."""
+    generator = np.random.default_rng(0)
+    words = [[f"w{word}" for word in generator.integers(20, size=8)] for _ in range(40)]
+    right = [[" ".join(row)] for row in words]
+    ours = [" ".join(row[:6] if index % 2 else row) for index, row in enumerate(words)]
+    theirs = [" ".join(reversed(row)) for row in words]
+    settings = {"metric": bleu_metric(), "seed": 1, "num_samples": 200}
+    alone = bootstrap_difference(ours, theirs, right, **settings)
+    assert bootstrap_difference(ours, theirs, right, documents=range(40), **settings) == alone
+    paired = bootstrap_difference(ours, theirs, right, documents=[index // 20 for index in range(40)], **settings)
+    assert paired.difference == alone.difference
+    two = {
+        round(bootstrap_score(ours[part], right[part], **settings).score, 9) for part in (slice(20), slice(20, 40))
+    } | {round(bootstrap_score(ours, right, **settings).score, 9)}
+    drawn = sampled_scores(ours, right, bleu_metric(), 50, 1, [index // 20 for index in range(40)])
+    assert {round(score, 9) for score in drawn} <= two
+    doubled = bootstrap_score(ours * 2, right * 2, documents=[*range(40), *range(40)], **settings)
+    once = bootstrap_score(ours, right, **settings)
+    assert (doubled.low, doubled.high) == pytest.approx((once.low, once.high))
+    one = bootstrap_score(ours, right, documents=["a"] * 40, **settings)
+    assert one.low == one.high == one.score
+
+
+@pytest.mark.messages
+def test_documents_for_other_sentences_are_refused():
+    with pytest.raises(ValueError, match="documents names 1, for 2 sentences"):
+        bootstrap_score(["a", "b"], [["a"], ["b"]], metric=bleu_metric(), seed=0, documents=["x"])
