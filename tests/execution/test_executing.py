@@ -74,6 +74,9 @@ def test_the_key_covers_the_modules_data_and_recorded_runs_that_the_cells_reach(
     assert with_receipt != with_data
     (paths.runs_dir() / "walk.jsonl").write_text('{"seed": 0, "fingerprint": "b"}\n', encoding="utf-8")
     assert kept.execution_key(read(book)) == with_receipt, "an approved receipt holds the same numbers"
+    (paths.runs_dir() / "walk.rates.jsonl").write_text('{"seed": 7, "fingerprint": "b"}\n', encoding="utf-8")
+    assert kept.execution_key(read(book)) != with_receipt, "the sweep of its rates"
+    (paths.runs_dir() / "walk.rates.jsonl").unlink()
     (runs / "walk.py").write_text("SEEDS = (0, 1)\n", encoding="utf-8")
     assert kept.execution_key(read(book)) != with_receipt
     before = kept.execution_key(read(book))

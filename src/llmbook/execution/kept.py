@@ -89,11 +89,12 @@ def data_read(codes: Iterable[str]) -> dict[str, str]:
 
 
 def _runs(codes: Iterable[str]) -> Iterator[tuple[str, str, list[dict]]]:
-    """The recorded runs that a text in the codes names: name, source, receipts less the fingerprint, which changes no number."""
+    """The recorded runs that a text in the codes names: name, source, receipts (and those of its sweep) less the fingerprint."""
     for name in sorted(set(_texts(codes))):
         source, receipts = paths.chapters_dir() / "runs" / f"{name}.py", paths.runs_dir() / f"{name}.jsonl"
         if name.isidentifier() and source.is_file():
-            lines = receipts.read_text(encoding="utf-8").splitlines() if receipts.is_file() else []
+            made = [path for path in (receipts, receipts.with_suffix(".rates.jsonl")) if path.is_file()]
+            lines = [line for path in made for line in path.read_text(encoding="utf-8").splitlines()]
             kept = [{key: value for key, value in json.loads(line).items() if key != "fingerprint"} for line in lines]
             yield name, source.read_text(encoding="utf-8"), kept
 
