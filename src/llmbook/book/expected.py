@@ -75,9 +75,8 @@ def store_expected(source: Source, outputs: dict[str, list[dict]]) -> list[str]:
         for name, claim in made.items()
         if not claim["holds"]
     ]:
-        raise ValueError(
-            "\n".join([*broken, "nothing is stored; mend the claim, or, if it is a timing, let nothing else run"])
-        )
+        advice = f"mend the claim; or, if it is a timing, let nothing else run and say `llmbook execute {source.slug} --force` first"
+        raise ValueError("\n".join([*broken, f"nothing is stored: {advice}"]))
     before = expected_claims(source)
     claims = {name: before[name] if same_timing(before.get(name), claim) else claim for name, claim in made.items()}
     changes = _changes(source, expected_outputs(source), strict) + _claim_changes(expected_claims(source), claims)
