@@ -20,7 +20,9 @@ from llmbook.training import fit, teacher_forced, warmup_cosine
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Without the division by √d, a small start makes the scores at first as small as with it; small steps, what an update moves them by."""
+    """Without the division by √d: a small start makes the scores as small at first as with it; small steps make an update move them as
+    little.
+    """
 
     scaled: bool = False
     small_start: bool = False
