@@ -39,6 +39,11 @@ class Receipt:
     device: str = "cpu"
 
 
+def at_rate(variant: str, rate: float) -> str:
+    """What a variant is called in the sweep of a run's learning rates."""
+    return f"{variant} at {rate:g}"
+
+
 def read_receipts(path: Path) -> list[Receipt]:
     """The receipts of a file, by seed; none where there is no file.
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from llmbook import paths
-from llmbook.receipts import Receipt, read_receipts
+from llmbook.receipts import Receipt, at_rate, read_receipts
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Recorded:
         tried: dict[float, list[float]] = {}
         for receipt in self.sweep:
             for name, config in receipt.configs.items():
-                if name == f"{variant} at {config['peak']:g}":
+                if name == at_rate(variant, config["peak"]):
                     tried.setdefault(config["peak"], []).append(receipt.metrics[name]["loss"])
         if not tried:
             raise ValueError(f"the run {self.name} swept no learning rates of {variant!r}")

@@ -29,7 +29,7 @@ from typing import Any
 
 from llmbook import closure, paths
 from llmbook.assets import manifest
-from llmbook.receipts import Receipt, read_receipts, write_receipts
+from llmbook.receipts import Receipt, at_rate, read_receipts, write_receipts
 
 USER = getattr(os, "getuid", int)()  # a file in the temporary folder belongs to the user who made it
 THREADS = 1  # the same numbers however many cores there are, and other work does not slow a run tenfold
@@ -142,11 +142,6 @@ def sweep(run: Run) -> Run:
         work=run.work.with_name(f"{run.work.name}.rates"),
         is_sweep=True,
     )
-
-
-def at_rate(variant: str, rate: float) -> str:
-    """What a variant is called in the sweep."""
-    return f"{variant} at {rate:g}"
 
 
 def best_rates(receipts: Sequence[Receipt], variants: Sequence[str], rates: Sequence[float]) -> dict[str, float]:
