@@ -180,6 +180,50 @@ def test_each_variant_is_trained_at_the_rate_that_its_sweep_finds_best(tmp_path:
         told.rates("nothing")
 
 
+FOLLOWED = (
+    SWEPT.replace("SEEDS = (0, 1)\n", "SEEDS = (0, 1)\nSWEEP_STEPS = 20\nMILESTONES = (10, 30, 60)\n")
+    + """
+
+def follow(model, config, *, limit=None):
+    assert not model.training
+    return {"error": validate(model, config, limit=limit), "width": float(config.width)}
+"""
+)
+
+
+def test_a_sweep_may_be_shorter_and_a_training_be_followed(tmp_path: Path):
+    run, steps = toy(tmp_path, FOLLOWED), []
+    (tried, _) = run_missing(runs.sweep(run), replace(ORDER, on_step=lambda *step: steps.append(step)))
+    assert {step[2] for step in steps} == {20}
+    assert set(tried.metrics["2 wide at 0.001"]) == {"loss"}
+    plain = made(toy(tmp_path / "plain", SWEPT.replace("RATES = ", "NO_RATES = ").replace("1e-3\n", "3e-2\n")))
+    for receipt, unfollowed in zip(made(run), plain, strict=True):
+        metrics = receipt.metrics["4 wide"]
+        assert metrics["width followed"] == [4.0, 4.0, 4.0]
+        assert len(set(metrics["error followed"])) == 3
+        assert metrics["weights"] == unfollowed.metrics["4 wide"]["weights"], "to look on changes nothing"
+    assert "error" in probe.probe(run)["2 wide"]["followed"]
+
+
+def test_what_was_followed_survives_an_interruption(tmp_path: Path):
+    whole = made(toy(tmp_path / "whole", FOLLOWED))
+    run = toy(tmp_path, FOLLOWED)
+
+    def interrupt(variant: str, updates: int, *_) -> None:
+        if (variant, updates) == ("4 wide", 35):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made(run, on_step=interrupt)
+    assert [receipt.metrics for receipt in made(run)] == [receipt.metrics for receipt in whole]
+
+
+@pytest.mark.messages
+def test_milestones_need_something_to_follow(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"toy\.py is no recorded run: it has no follow"):
+        toy(tmp_path, TOY + "\nMILESTONES = (1,)\n")
+
+
 def test_a_sweep_is_repeated_with_its_run(tmp_path: Path):
     run = toy(tmp_path, SWEPT)
     run_missing(runs.sweep(run), ORDER)

@@ -42,6 +42,8 @@ def probe(run: Run) -> dict[str, Any]:
             found[name] = seen | {"metrics": run.module.evaluate(model, config, limit=LIMIT)}
             if run.rates:
                 found[name]["validation"] = run.module.validate(model, config, limit=LIMIT)
+            if run.is_followed:
+                found[name]["followed"] = run.module.follow(model, config, limit=LIMIT)
     return found
 
 

@@ -5,7 +5,11 @@ A run is a module with `CONFIGS` (the variants, by name), `SEEDS`, `DATA` (the v
 their place. One that makes weights has `export(model, config, folder)` too.
 
 With `RATES`, every variant is first trained at each of these peak learning rates (its config's `peak`) with each of `SWEEP_SEEDS`, and
-keeps the one whose `validate(model, config, *, limit)` is least on average: the sweep is a run of its own, with its own receipts.
+keeps the one whose `validate(model, config, *, limit)` is least on average: the sweep is a run of its own, with its own receipts. With
+`SWEEP_STEPS` its trainings are shorter (its config's `steps`).
+
+With `MILESTONES`, what `follow(model, config, *, limit)` says of the model after these many updates stands in the receipt too: a list for
+each of its numbers, under the number's name and " followed".
 
 Book: §1.2.1
 """
@@ -74,8 +78,9 @@ class Run:
         """The variants; each at its own best rate once the sweep has found it; in the sweep, each at every rate."""
         plain = self.module.CONFIGS
         if self.is_sweep:
+            shorter = {"steps": self.module.SWEEP_STEPS} if "SWEEP_STEPS" in self.declares else {}
             return {
-                at_rate(name, rate): dataclasses.replace(config, peak=rate)
+                at_rate(name, rate): dataclasses.replace(config, peak=rate, **shorter)
                 for name, config in plain.items()
                 for rate in self.rates
             }
@@ -88,6 +93,10 @@ class Run:
     def evaluate(self, model: Any, config: Any) -> dict[str, Any]:
         """What a receipt records of a trained model; of a sweep's, the loss that decides."""
         return {"loss": self.module.validate(model, config)} if self.is_sweep else self.module.evaluate(model, config)
+
+    @property
+    def is_followed(self) -> bool:
+        return "MILESTONES" in self.declares and not self.is_sweep
 
     @property
     def is_measured(self) -> bool:
@@ -115,6 +124,7 @@ def load_run(path: Path, *, receipts: Path | None = None, work: Path | None = No
     declared = _declarations(path)
     wanted = ["CONFIGS", "SEEDS", "DATA"] + ([] if "measure" in declared else ["train", "evaluate"])
     wanted += ["SWEEP_SEEDS", "validate"] if "RATES" in declared else []
+    wanted += ["follow"] if "MILESTONES" in declared else []
     if missing := [name for name in wanted if name not in declared]:
         raise ValueError(f"{path.name} is no recorded run: it has no {', '.join(missing)}")
     return Run(

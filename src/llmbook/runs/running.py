@@ -190,7 +190,8 @@ def finished_variant(run: Run, seed: int, name: str, folder: Path, order: Order)
 def trained_variant(run: Run, seed: int, name: str, folder: Path, order: Order) -> dict[str, Any]:
     """One variant trained, its weights exported where the run makes some, and evaluated."""
     config, histories = run.configs[name], list[History]()
-    model = run.module.train(config, seed, fit=recording_fit(folder, name, histories, order))
+    milestones = Milestones(run, config, folder / "followed.json")
+    model = run.module.train(config, seed, fit=recording_fit(folder, name, histories, order, milestones))
     if len(histories) != 1:
         raise ValueError(f"{run.path.name}: train has to call fit once; it called it {len(histories)} times")
     start = time.perf_counter()
@@ -199,18 +200,45 @@ def trained_variant(run: Run, seed: int, name: str, folder: Path, order: Order) 
         run.module.export(model, config, run.weights)
         with filelock.FileLock(f"{run.lock}-manifest"):
             enter_weights(run)
-    metrics = run.evaluate(model, config)
+    metrics = run.evaluate(model, config) | milestones.metrics()
     seconds = sum(histories[0].seconds) + time.perf_counter() - start
     return {"metrics": metrics, "curve": curve(histories[0].losses), "seconds": seconds}
 
 
-def recording_fit(folder: Path, variant: str, histories: list[History], order: Order) -> Callable[..., History]:
+class Milestones:
+    """What a run's `follow` says of a model on the way, in a file, so that an interruption loses none of it."""
+
+    def __init__(self, run: Run, config: Any, path: Path):
+        self.run, self.config, self.path = run, config, path
+
+    def pass_(self, model: nn.Module, updates: int) -> None:
+        if self.run.is_followed and updates in self.run.module.MILESTONES:
+            device = next(model.parameters()).device
+            metrics = self.run.module.follow(model.to("cpu").eval(), self.config)
+            model.to(device)
+            write_text(self.path, json.dumps(self.known() | {str(updates): metrics}) + "\n")
+
+    def known(self) -> dict[str, dict[str, float]]:
+        return json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {}
+
+    def metrics(self) -> dict[str, list[float]]:
+        """A list for each number of `follow`, over the milestones."""
+        if not self.run.is_followed:
+            return {}
+        found = [self.known()[str(updates)] for updates in self.run.module.MILESTONES]
+        return {f"{name} followed": [metrics[name] for metrics in found] for name in found[0]}
+
+
+def recording_fit(
+    folder: Path, variant: str, histories: list[History], order: Order, milestones: Milestones
+) -> Callable[..., History]:
     """`fit` on the device, with checkpoints in the folder, that reports each update and keeps its history."""
 
     def recording(model: nn.Module, batches: Callable[[int], Any], *, max_steps: int, **kwargs: Any) -> History:
         def report(step: int, loss: float) -> None:
             if order.on_step:
                 order.on_step(variant, step + 1, max_steps, loss)
+            milestones.pass_(model, step + 1)
 
         checkpoint = Checkpoints(folder / "checkpoints", every=max(1, max_steps // 10))
         there = {"max_steps": max_steps, "checkpoint": checkpoint, "on_step": report, **kwargs}
