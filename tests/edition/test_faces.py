@@ -1,8 +1,12 @@
 """The two faces of a prose cell, piece by piece."""
 
+from pathlib import Path
+
 import pytest
 
+from llmbook import paths
 from llmbook.book.numbering import Target
+from llmbook.edition.book import Book
 from llmbook.edition.faces import Context, MarkupError, reader_face, site_face
 
 TARGETS = {
@@ -71,6 +75,25 @@ def test_chinese_says_times_and_large_numbers_in_words():
         assert face(said, context("zh")) == "1.8 倍，约 144 万 个，没有"
     small = Context("zh", "01-small", {}, {"1.1.1/x": {"values": [1.7e-5], "unit": "×"}}, {})
     assert reader_face("{claim}`1.1.1/x`", small) == "1.7 × 10⁻⁵ 倍"
+
+
+def test_the_notation_of_a_chapter_stands_where_its_directive_does(book: Path):
+    folded = "````{admonition} Notation\n:class: dropdown\n\n```{notation}\n```\n````"
+    with pytest.raises(MarkupError, match=r"chapters/notation\.md has no table for this chapter"):
+        reader_face(folded, context())
+    page = paths.chapters_dir() / "notation.md"
+    table = "| symbol | meaning |\n|---|---|\n| $n$ | length |"
+    for lang in ("zh", "en"):
+        text = page.read_text(encoding="utf-8")
+        at = text.index(f'"lang": "{lang}"')
+        end = text.find("+++", at)
+        cell = f"\n\n(notation-2)=\n## 2\n\n| x | y |\n|---|---|\n| other | {lang} |\n\n(notation-1)=\n## 1\n\n{table}\n\n"
+        page.write_text(text[:end] + cell + text[end:] if end > 0 else text + cell, encoding="utf-8")
+    whole = Book.read()
+    where = whole.context(whole.chapter("1"), "en")
+    assert where.notation == table
+    assert reader_face(folded, where) == f"<details>\n<summary>Notation</summary>\n\n{table}\n\n</details>"
+    assert table in site_face(folded, where)
 
 
 def test_chinese_has_its_own_brackets_and_words():

@@ -1,21 +1,21 @@
 // needs: plot, heatmap
-// Sinusoidal positions: what base and width do to the pattern, and to the dot product of two positions k apart.
+// Sinusoidal positions: what base and width do to the pattern, and to the dot product of two positions Δ apart.
 (function () {
   "use strict";
   const { svg, fill } = window.LLMBook.live;
   const { fixed, grouped } = window.LLMBook.numbers;
   const WORDS = {
     zh: {
-      base: "底数", width: "宽度 D", distance: "距离 k", product: "相隔 {0} 的两个位置，点积是 {1}，是最大值 {2} 的 {3} 倍",
-      pattern: "上：位置 0 到 {0} 的编码，一行一个位置，一列一维，颜色深是 −1，浅是 1。下：点积随距离 k 的变化",
-      position: "位置 p", across: "距离 k", up: "点积 PE(p) · PE(p + k)",
+      base: "底数", width: "宽度 D", distance: "距离 Δ", product: "相隔 {0} 的两个位置，点积是 {1}，是最大值 {2} 的 {3} 倍",
+      pattern: "上：位置 0 到 {0} 的编码，一行一个位置，一列一维，颜色深是 −1，浅是 1。下：点积随距离 Δ 的变化",
+      position: "位置 p", across: "距离 Δ", up: "点积 PE(p) · PE(p + Δ)",
     },
     en: {
-      base: "Base", width: "Width D", distance: "Distance k",
+      base: "Base", width: "Width D", distance: "Distance Δ",
       product: "Two positions {0} apart have the dot product {1}, which is {3} times the maximum, {2}",
       pattern: "Top: the encodings of positions 0 to {0}, a row a position, a column a dimension, " +
-        "dark for −1, light for 1. Bottom: dot product against distance k",
-      position: "position p", across: "distance k", up: "dot product PE(p) · PE(p + k)",
+        "dark for −1, light for 1. Bottom: dot product against distance Δ",
+      position: "position p", across: "distance Δ", up: "dot product PE(p) · PE(p + Δ)",
     },
   };
   const [POSITIONS, FARTHEST, LEVELS, TOP, ROW] = [32, 200, 9, 22, 5];

@@ -3,6 +3,7 @@
 Book: §0
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,13 @@ from llmbook.edition.faces import Context
 from llmbook.exercises.exercise import Exercise, exercises
 
 PAGES = ("index.md", "notation.md")
+
+
+def notation_table(pages: list[Source], chapter: int | None, lang: str) -> str:
+    """The table of a chapter's notation, below its label `(notation-1)=` on the page of notation; "" where it has none."""
+    label = re.compile(rf"^\(notation-{chapter}\)=\n.*?\n((?:\|.*\n?)+)", re.MULTILINE | re.DOTALL)
+    texts = [cell.source for page in pages if page.slug == "notation" for cell in page.edition(lang)]
+    return next((match[1].rstrip("\n") for match in map(label.search, texts) if match), "")
 
 
 @dataclass
@@ -69,7 +77,8 @@ class Book:
     def context(self, source: Source, lang: str, made: Mapping[str, Mapping[str, Any]] | None = None) -> Context:
         """All that a face of `source` refers to; claims that an execution has `made` stand before the stored ones."""
         claims = {**(expected_claims(source) if source.number else {}), **(made or {})}
-        return Context(require_language(lang), source.slug, self.targets(lang), claims, short_citations())
+        notation = notation_table(self.pages, source.number, require_language(lang))
+        return Context(lang, source.slug, self.targets(lang), claims, short_citations(), notation)
 
     def findings(self, source: Source, *, locked: bool = True) -> list[Finding]:
         """Everything that keeps a source from being built, a chapter's exercises included; `locked=False` leaves lock and claims aside."""

@@ -58,13 +58,16 @@ ADMONITIONS = {
 
 @dataclass(frozen=True)
 class Context:
-    """What a face needs to know: language, the page's slug, labels, claims by id, the sources' short forms (text, address)."""
+    """What a face needs to know: language, the page's slug, labels, claims by id, the sources' short forms (text, address), and the table
+    that stands for a `{notation}` directive.
+    """
 
     lang: str
     slug: str
     targets: dict[str, Target]
     claims: Mapping[str, Mapping[str, Any]]
     citations: dict[str, tuple[str, str]]
+    notation: str = ""
 
 
 class MarkupError(ValueError):
@@ -83,6 +86,8 @@ def site_face(text: str, context: Context) -> str:
             return raw.replace(found.argument, f"/diagrams/{found.argument}", 1)
         if found is not None and found.name == "claims":
             return pipe_table(found, context, lambda cell: _rewrite_inline(cell, role))
+        if found is not None and found.name == "notation":
+            return _notation(context)
         if found is not None and found.name in PROSE_DIRECTIVES:
             head, _, body = raw.partition("\n")
             inner, fence = body.rsplit("\n", 1)
@@ -154,6 +159,12 @@ def pipe_table(found: Directive, context: Context, inner: Callable[[str], str]) 
     return "\n".join(f"| {' | '.join(row)} |" for row in [[inner(cell) for cell in head], marks, *values])
 
 
+def _notation(context: Context) -> str:
+    if not context.notation:
+        raise MarkupError("chapters/notation.md has no table for this chapter, below a label such as (notation-1)=")
+    return context.notation
+
+
 def rewrite(text: str, role: Callable[[str, str], str | None], block: Callable[[Token, str], str | None]) -> str:
     """Rewrites a cell's blocks by `block(token, raw)` and, where that gives None, its roles by `role(name, content)`; None keeps."""
     lines = text.splitlines()
@@ -206,6 +217,8 @@ def _reader_directive(found: Directive, context: Context, inner: Callable[[str],
         return f"![{alt}][{found.argument}]\n\n**{FIGURE_WORD[context.lang]} {number}** {inner(found.body)}"
     if found.name == "claims":
         return pipe_table(found, context, inner)
+    if found.name == "notation":
+        return _notation(context)
     if found.name == "quiz":
         return _reader_quiz(found, context, inner)
     if found.name in PROSE_DIRECTIVES:
