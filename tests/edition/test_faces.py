@@ -87,7 +87,9 @@ def test_the_notation_of_a_chapter_stands_where_its_directive_does(book: Path):
         text = page.read_text(encoding="utf-8")
         at = text.index(f'"lang": "{lang}"')
         end = text.find("+++", at)
-        cell = f"\n\n(notation-2)=\n## 2\n\n| x | y |\n|---|---|\n| other | {lang} |\n\n(notation-1)=\n## 1\n\n{table}\n\n"
+        cell = (
+            f"\n\n(notation-2)=\n## 2\n\n| x | y |\n|---|---|\n| other | {lang} |\n\n(notation-1)=\n## 1\n\n{table}\n\n"
+        )
         page.write_text(text[:end] + cell + text[end:] if end > 0 else text + cell, encoding="utf-8")
     whole = Book.read()
     where = whole.context(whole.chapter("1"), "en")

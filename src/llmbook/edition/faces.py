@@ -215,10 +215,8 @@ def _reader_directive(found: Directive, context: Context, inner: Callable[[str],
         number = _find(found.options["name"], context).number
         alt = found.options.get("alt", "")
         return f"![{alt}][{found.argument}]\n\n**{FIGURE_WORD[context.lang]} {number}** {inner(found.body)}"
-    if found.name == "claims":
-        return pipe_table(found, context, inner)
-    if found.name == "notation":
-        return _notation(context)
+    if found.name in ("claims", "notation"):
+        return pipe_table(found, context, inner) if found.name == "claims" else _notation(context)
     if found.name == "quiz":
         return _reader_quiz(found, context, inner)
     if found.name in PROSE_DIRECTIVES:
