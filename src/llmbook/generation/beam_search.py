@@ -1,6 +1,6 @@
 """Beam search: the likeliest continuations, looked for along several at once.
 
-Book: §1.2.1
+Book: §3.1.1
 """
 
 import math
