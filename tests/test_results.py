@@ -49,6 +49,14 @@ def test_one_and_two_degrees_have_closed_forms():
         assert central_probability(math.atan(t / math.sqrt(2)), 2) == pytest.approx(t / math.sqrt(2 + t * t))
 
 
+def test_the_interval_of_a_share_ends_where_shares_do():
+    nearly_all, hardly_any = Result.of([100, 100, 94.7], unit="%"), Result.of([0.0, 0.1, 9.0], unit="%")
+    assert (nearly_all.high, hardly_any.low) == (100.0, 0.0)
+    assert nearly_all.low == pytest.approx(90.6, abs=0.05)
+    assert Result.of([100, 100, 94.7]).high > 105, "a number without the unit is no share"
+    assert Result.of([99.0, 101.0], unit="%").high > 101, "nor is a percentage beyond 100"
+
+
 def test_a_worked_example():
     result = Result.of([1, 2, 3, 4, 5], unit="%")
     half = 2.776445105 * math.sqrt(2.5 / 5)

@@ -33,7 +33,8 @@ class Result:
     def of(cls, values: Sequence[float], *, unit: str = "", confidence: float = 0.95) -> "Result":
         """mean ± t · s / √n, with s² = Σ (x − mean)² / (n − 1) and t the quantile of Student's distribution (Student 1908).
 
-        For two methods that share seeds, pass the differences seed by seed: the interval is then that of the paired test.
+        For two methods that share seeds, pass the differences seed by seed: the interval is then that of the paired test. Of shares (values
+        from 0 to 100 with the unit "%") the interval ends where shares do.
 
         Raises:
             ValueError: no value.
@@ -46,7 +47,9 @@ class Result:
             return cls(numbers, mean, None, None, unit)
         variance = sum((value - mean) ** 2 for value in numbers) / (n - 1)
         half = student_t_quantile((1 + confidence) / 2, n - 1) * math.sqrt(variance / n)
-        return cls(numbers, mean, mean - half, mean + half, unit)
+        shares = unit == "%" and all(0 <= value <= 100 for value in numbers)
+        low, high = (max(0.0, mean - half), min(100.0, mean + half)) if shares else (mean - half, mean + half)
+        return cls(numbers, mean, low, high, unit)
 
 
 def student_t_quantile(p: float, degrees: int) -> float:
