@@ -18,6 +18,14 @@ def test_the_source_is_shown_as_it_stands():
     assert output.data["text/plain"] == "llmbook/results.py: Result"
 
 
+def test_a_method_is_shown_by_itself_at_the_margin():
+    with capture_output() as captured:
+        show(Result.of)
+    (output,) = captured.outputs
+    assert output.data["text/plain"] == "llmbook/results.py: Result.of"
+    assert "\n    numbers = tuple(" in output.data["text/markdown"]
+
+
 @pytest.mark.messages
 @pytest.mark.parametrize("foreign", [np.mean, 3, "text"])
 def test_what_is_not_of_the_package_is_refused(foreign: object):

@@ -1,8 +1,12 @@
 """Several recorded runs at a time: as many as there are places, the same numbers as one after the other."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -143,3 +147,46 @@ def test_a_device_that_is_not_here_is_refused_before_any_work(device: str) -> No
         pytest.skip("this machine has one")
     with pytest.raises(ValueError, match=f"no runs on device '{device}' here: "):
         running.require_device(device)
+
+
+def test_a_seed_ends_with_the_command_that_started_it(tmp_path: Path) -> None:
+    """Killed by the system, say for its memory, a command can tell its processes nothing."""
+    slow = RUN.replace("max_steps=20", "max_steps=100_000").replace(
+        "    torch.manual_seed(seed)\n",
+        "    torch.manual_seed(seed)\n"
+        "    import os, pathlib\n"
+        "    (pathlib.Path(__file__).parent / f'{seed}.pid').write_text(str(os.getpid()))\n",
+    )
+    run = made(tmp_path, "slow", slow)
+    script = tmp_path / "start.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from llmbook.runs import run as runs, running, together\n"
+        "if __name__ == '__main__':\n"
+        f"    one = runs.load_run(Path({str(run.path)!r}), receipts=Path({str(run.receipts)!r}), work=Path({str(run.work)!r}))\n"
+        "    together.run_together([one], running.Order(command='x', commit='0' * 40), jobs=1)\n",
+        encoding="utf-8",
+    )
+    pid_file = tmp_path / "0.pid"
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as command:
+        within(60, lambda: pid_file.exists() and pid_file.read_text() != "")
+        pid = int(pid_file.read_text())
+        assert alive(pid)
+        command.kill()
+    within(30, lambda: not alive(pid))
+
+
+def within(seconds: float, happens: Callable[[], bool]) -> None:
+    end = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"

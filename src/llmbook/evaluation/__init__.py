@@ -1,5 +1,6 @@
 """How well a model does its task."""
 
+from llmbook.evaluation.bigram import bigram_loss
 from llmbook.evaluation.bleu import BLEU, bleu_from_statistics, bleu_statistics, corpus_bleu
 from llmbook.evaluation.bootstrap import (
     Bootstrap,
@@ -21,6 +22,7 @@ __all__ = [
     "Metric",
     "PinyinAccuracy",
     "TranslationMemory",
+    "bigram_loss",
     "bleu_from_statistics",
     "bleu_metric",
     "bleu_statistics",

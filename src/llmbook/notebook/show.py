@@ -4,6 +4,7 @@ Book: §1.2.1
 """
 
 import inspect
+import textwrap
 from pathlib import Path
 
 from IPython.display import display
@@ -13,7 +14,7 @@ from llmbook.notebook.recorded import Recorded
 
 
 def show(obj: object) -> None:
-    """Displays the source of a function, class or module of the package, or of a recorded run.
+    """Displays the source of a function, method, class or module of the package, or of a recorded run.
 
     Raises:
         ValueError: `obj` is not defined in the package.
@@ -26,7 +27,7 @@ def show(obj: object) -> None:
     if name is None or module is None or module.__name__.split(".")[0] != llmbook.__name__:
         raise ValueError(f"show takes a function, class or module of llmbook; got {obj!r}")
     path = Path(inspect.getfile(module)).relative_to(Path(inspect.getfile(llmbook)).parent.parent)
-    display_source(path, inspect.getsource(obj), name)  # type: ignore[arg-type]
+    display_source(path, textwrap.dedent(inspect.getsource(obj)), name)  # type: ignore[arg-type]
 
 
 def display_source(path: Path, source: str, name: str) -> None:

@@ -6,7 +6,8 @@ Book: §0
 import dataclasses
 import multiprocessing
 import os
-import queue
+import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
@@ -39,15 +40,15 @@ def _run_wave(tasks: list[tuple[Run, int]], order: Order, jobs: int | None, on_s
     if not tasks:
         return
     spawn = multiprocessing.get_context("spawn")
-    with spawn.Manager() as manager, ProcessPoolExecutor(min(jobs or os.cpu_count() or 1, len(tasks)), spawn) as pool:
-        told = manager.Queue()
-        plain = dataclasses.replace(order, on_step=None)
-        waiting = [pool.submit(_one, run.path, _places(run), seed, plain, told) for run, seed in tasks]
+    told, workers = spawn.SimpleQueue(), min(jobs or os.cpu_count() or 1, len(tasks))
+    plain = dataclasses.replace(order, on_step=None)
+    with ProcessPoolExecutor(workers, spawn, initializer=_begin, initargs=(told,)) as pool:
+        waiting = [pool.submit(_one, run.path, _places(run), seed, plain) for run, seed in tasks]
         while not all(map(Future.done, waiting)) or not told.empty():
-            try:
-                step = told.get(timeout=0.2)
-            except queue.Empty:
+            if told.empty():
+                time.sleep(0.05)
                 continue
+            step = told.get()
             if on_step:
                 on_step(*step)
         for one in waiting:
@@ -58,11 +59,27 @@ def _places(run: Run) -> dict[str, Any]:
     return {name: getattr(run, name) for name in ("name", "seeds", "receipts", "weights", "work", "lock", "is_sweep")}
 
 
-def _one(path: Path, places: dict[str, Any], seed: int, order: Order, told: Any) -> None:
+_TOLD: list[Any] = []  # in a process of its own: the queue to the one that started it
+
+
+def _begin(told: Any) -> None:
+    """A process ends with the one that started it, however that one ended; checkpoints and receipts are whole at any time."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end_with_it() -> None:
+        parent.join()
+        os._exit(1)
+
+    _TOLD.append(told)
+    threading.Thread(target=end_with_it, daemon=True).start()
+
+
+def _one(path: Path, places: dict[str, Any], seed: int, order: Order) -> None:
     """In a process of its own: one seed of the run of this source."""
     run = dataclasses.replace(load_run(path), **places)
 
     def tell(variant: str, made: int, total: int, loss: float) -> None:
-        told.put((run.name, seed, variant, made, total, loss))
+        _TOLD[0].put((run.name, seed, variant, made, total, loss))
 
     run_missing_seed(run, seed, dataclasses.replace(order, on_step=tell))
