@@ -40,9 +40,9 @@ CONFIGS = {  # widths such that all have about 1.44 million parameters
     "Transformer": Config(kind="transformer", d_model=128),
 }
 SEEDS = (0, 1, 2)
-RATES = (1e-3, 2e-3, 4e-3)
+RATES = (2e-3, 4e-3, 8e-3)
 SWEEP_SEEDS = (10,)
-SWEEP_STEPS = 600
+SWEEP_STEPS = 1000
 MILESTONES = (150, 300, 600, 1200, 1800, 2400, 3000, 3600)
 DATA = (
     "libreoffice/help.jsonl.gz",
