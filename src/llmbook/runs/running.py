@@ -28,6 +28,7 @@ from torch import nn
 from llmbook import paths
 from llmbook.atomic import write_text
 from llmbook.receipts import Receipt, read_receipts, write_receipts
+from llmbook.runs.milestones import Milestones
 from llmbook.runs.run import THREADS, Run, data_hashes, fingerprint, parts, weights_hashes
 from llmbook.training import Checkpoints, DivergedError, History, fit
 
@@ -203,30 +204,6 @@ def trained_variant(run: Run, seed: int, name: str, folder: Path, order: Order) 
     metrics = run.evaluate(model, config) | milestones.metrics()
     seconds = sum(histories[0].seconds) + time.perf_counter() - start
     return {"metrics": metrics, "curve": curve(histories[0].losses), "seconds": seconds}
-
-
-class Milestones:
-    """What a run's `follow` says of a model on the way, in a file, so that an interruption loses none of it."""
-
-    def __init__(self, run: Run, config: Any, path: Path):
-        self.run, self.config, self.path = run, config, path
-
-    def pass_(self, model: nn.Module, updates: int) -> None:
-        if self.run.is_followed and updates in self.run.module.MILESTONES:
-            device = next(model.parameters()).device
-            metrics = self.run.module.follow(model.to("cpu").eval(), self.config)
-            model.to(device)
-            write_text(self.path, json.dumps(self.known() | {str(updates): metrics}) + "\n")
-
-    def known(self) -> dict[str, dict[str, float]]:
-        return json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {}
-
-    def metrics(self) -> dict[str, list[float]]:
-        """A list for each number of `follow`, over the milestones."""
-        if not self.run.is_followed:
-            return {}
-        found = [self.known()[str(updates)] for updates in self.run.module.MILESTONES]
-        return {f"{name} followed": [metrics[name] for metrics in found] for name in found[0]}
 
 
 def recording_fit(
