@@ -63,7 +63,7 @@ CONFIGS = {
     "no label smoothing": Config(label_smoothing=0.0),
 }
 SEEDS = (0, 1, 2, 3, 4)
-RATES = (8e-4, 2e-3, 5e-3)
+RATES = (8e-4, 2e-3, 5e-3, 1.2e-2)
 SWEEP_SEEDS = (10,)
 DATA = ("hsk/sentences.jsonl.gz",)
 
