@@ -6,7 +6,7 @@ import pytest
 
 from llmbook import paths
 from llmbook.book.numbering import Target
-from llmbook.edition.book import Book
+from llmbook.edition.book import Book, notation_table
 from llmbook.edition.faces import Context, MarkupError, reader_face, site_face
 
 TARGETS = {
@@ -88,12 +88,14 @@ def test_the_notation_of_a_chapter_stands_where_its_directive_does(book: Path):
         at = text.index(f'"lang": "{lang}"')
         end = text.find("+++", at)
         cell = (
-            f"\n\n(notation-2)=\n## 2\n\n| x | y |\n|---|---|\n| other | {lang} |\n\n(notation-1)=\n## 1\n\n{table}\n\n"
+            f"\n\n(notation-2)=\n## 2\n\n| x | y |\n|---|---|\n| other | {lang} |\n\n"
+            f"(notation-3)=\n## 3\n\nNo table.\n\n(notation-1)=\n## 1\n\n{table}\n\n"
         )
         page.write_text(text[:end] + cell + text[end:] if end > 0 else text + cell, encoding="utf-8")
     whole = Book.read()
     where = whole.context(whole.chapter("1"), "en")
     assert where.notation == table
+    assert notation_table(whole.pages, 3, "en") == "", "it has none, and takes no other's"
     assert reader_face(folded, where) == f"<details>\n<summary>Notation</summary>\n\n{table}\n\n</details>"
     assert table in site_face(folded, where)
 

@@ -24,7 +24,7 @@ PAGES = ("index.md", "notation.md")
 
 def notation_table(pages: list[Source], chapter: int | None, lang: str) -> str:
     """The table of a chapter's notation, below its label `(notation-1)=` on the page of notation; "" where it has none."""
-    label = re.compile(rf"^\(notation-{chapter}\)=\n.*?\n((?:\|.*\n?)+)", re.MULTILINE | re.DOTALL)
+    label = re.compile(rf"^\(notation-{chapter}\)=\n(?:(?!\(|\|).*\n)*((?:\|.*\n?)+)", re.MULTILINE)
     texts = [cell.source for page in pages if page.slug == "notation" for cell in page.edition(lang)]
     return next((match[1].rstrip("\n") for match in map(label.search, texts) if match), "")
 
