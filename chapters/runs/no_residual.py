@@ -1,4 +1,4 @@
-"""Why a few layers without residual connections fail: 宋词 with attention that looks at the position itself from the start, or does not.
+"""Why a few layers without residual connections fail: 宋词 with attention that looks at the position itself from the start, or at nothing else.
 
 Book: §1.4.1
 """
@@ -20,6 +20,7 @@ class Config:
     """`self_bias` is added to each score of a position with itself, before the softmax, in all layers and for good."""
 
     num_layers: int
+    residual: bool = False
     self_bias: float = 0.0
     d_model: int = 64
     num_heads: int = 2
@@ -32,13 +33,19 @@ class Config:
     clip: float = 1.0
 
 
+KINDS = {
+    "": {},
+    ", self-bias": {"self_bias": 8.0},
+    ", only self": {"self_bias": 1e9},  # the weights are exactly 1 and 0
+    ", residual": {"residual": True},
+}
 CONFIGS = {
-    f"{num_layers} layers{', self-bias' if self_bias else ''}": Config(num_layers=num_layers, self_bias=self_bias)
+    f"{num_layers} layers{kind}": Config(num_layers=num_layers, **changes)
     for num_layers in (2, 3, 4, 8)
-    for self_bias in (0.0, 8.0)
+    for kind, changes in KINDS.items()
 }
 SEEDS = (0, 1, 2)
-RATES = (3e-4, 1e-3, 3e-3)
+RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 SWEEP_SEEDS = (10, 11)
 DATA = ("poetry/songci.jsonl.gz", "poetry/shijing.jsonl.gz", "poetry/lunyu.jsonl.gz")
 
@@ -62,7 +69,7 @@ def loss(model: SequenceModel, window: Window) -> Tensor:
 def build(config: Config, vocab_size: int) -> SequenceModel:
     model = SequenceModel(SequenceModelConfig(
         vocab_size=vocab_size, mixer="attention", d_model=config.d_model,
-        num_layers=config.num_layers, num_heads=config.num_heads, residual=False,
+        num_layers=config.num_layers, num_heads=config.num_heads, residual=config.residual,
     ))  # fmt: skip
     if config.self_bias:
         for layer in model.layers:
@@ -98,10 +105,9 @@ def loss_on(model: SequenceModel, ids: Tensor, config: Config, limit: int | None
 
 @torch.no_grad()
 def likeness(model: SequenceModel, ids: Tensor) -> float:
-    """The mean cosine of the last layer's vectors of two different positions."""
-    x = nn.functional.normalize(model.hidden(ids).flatten(0, 1), dim=-1)
-    cosines = x @ x.T
-    return ((cosines.sum() - len(x)) / (len(x) ** 2 - len(x))).item()
+    """How much of the last layer's vectors all positions of a row share, ‖mean x‖² / mean ‖x‖², the mean over rows."""
+    x = model.hidden(ids)
+    return (x.mean(dim=1).square().sum(dim=-1) / x.square().sum(dim=-1).mean(dim=-1)).mean().item()
 
 
 def evaluate(model: SequenceModel, config: Config, *, limit: int | None = None) -> dict[str, float]:
