@@ -1,6 +1,6 @@
 """汉字 → 拼音 without 1/√d: is it the size of the scores at the start that does the harm, or how far an update moves them?
 
-Book: §1.4.2
+Book: §1.2.2
 """
 
 from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ CONFIGS = {
     "no 1/√d, small start and steps": Config(small_start=True, small_steps=True),
 }
 SEEDS = (0, 1, 2)
-RATES = (8e-4, 2e-3, 5e-3)
+RATES = (3e-4, 8e-4, 2e-3, 5e-3, 1.2e-2)
 SWEEP_SEEDS = (10,)
 DATA = ("hsk/sentences.jsonl.gz",)
 

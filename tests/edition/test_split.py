@@ -335,3 +335,16 @@ def test_a_figure_without_its_words_in_both_languages_is_refused(book: Path):
     book.write_text(text, encoding="utf-8")
     with pytest.raises(SourceError, match="needs a name, and alt and caption in zh and en"):
         read(book)
+
+
+def test_code_that_only_records_claims_is_folded_in_both_faces(book: Path):
+    text = book.read_text(encoding="utf-8")
+    assert text.count("\ntags: [run]\n") == 1
+    book.write_text(text.replace("\ntags: [run]\n", "\ntags: [run, hide-input]\n"), encoding="utf-8")
+    source = read(book)
+    (made,) = (cell for cell in source.code() if cell.tag == "run")
+    reader, site = reader_notebook(Book.read(), source, "zh"), site_notebook(Book.read(), source, "zh", {})
+    of = {face: {cell.id: cell.metadata for cell in notebook.cells} for face, notebook in (("r", reader), ("s", site))}
+    assert of["r"][made.id]["jupyter"] == {"source_hidden": True}
+    assert of["s"][made.id]["tags"] == ["run", "hide-input"]
+    assert [cell.id for cell in reader.cells if "jupyter" in cell.metadata] == [made.id]

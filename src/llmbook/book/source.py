@@ -72,6 +72,11 @@ class Cell:
         """The one cell tag that the book gives a meaning to (derive, show, check, run, setup)."""
         return next((tag for tag in self.metadata.get("tags", []) if tag in TAGS), None)
 
+    @property
+    def folded(self) -> bool:
+        """Whether the site shows this code only when asked: set-up, and what is tagged `hide-input` because it only records claims."""
+        return self.tag == "setup" or "hide-input" in self.metadata.get("tags", [])
+
 
 @dataclass(frozen=True)
 class Source:

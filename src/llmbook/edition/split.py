@@ -52,7 +52,8 @@ def reader_notebook(
             cells.append(_markdown(cell, "\n\n".join([text, *_drawings(cell, lang)])))
             continue
         tags = [cell.tag] + (["nbval-ignore-output"] if cell.tag == "run" else [])
-        code = nbformat.v4.new_code_cell(cell.source, id=cell.id, metadata={"tags": tags})
+        hidden = {"jupyter": {"source_hidden": True}} if cell.folded and cell.tag != "setup" else {}
+        code = nbformat.v4.new_code_cell(cell.source, id=cell.id, metadata={"tags": tags, **hidden})
         code.execution_count = len([c for c in cells if c.cell_type == "code"]) + 1
         shown = stored.get(sha(cell.source), []) if told is None else told[cell.id]
         code.outputs = [nbformat.from_dict(_counted(output, code.execution_count)) for output in shown]
@@ -75,7 +76,7 @@ def site_notebook(book: Book, source: Source, lang: str, outputs: dict[str, list
         if cell.kind == "markdown":
             cells.append(_markdown(cell, _faced(site_face, source, cell, where)))
             continue
-        metadata: dict[str, Any] = {"tags": [cell.tag, *(["hide-input"] if cell.tag == "setup" else [])]}
+        metadata: dict[str, Any] = {"tags": [cell.tag, *(["hide-input"] if cell.folded else [])]}
         if figure := cell.metadata.get("figure"):
             caption = _faced(site_face, source, cell, where, figure["caption"][lang])
             metadata["mystnb"] = {
