@@ -77,22 +77,24 @@ html_permalinks_icon = "#"
 WORDS = {
     "zh_CN": {
         "figure": "图 %s",
+        "equation": "式 ({number})",
         "table": "表 %s",
         "code": "代码 %s",
         "contents": "本页目录",
         "search": "搜索本书",
-        "show": "准备用的代码",
-        "hide": "收起准备用的代码",
+        "show": "准备与登记用的代码",
+        "hide": "收起这段代码",
         "licence": "代码采用 Apache-2.0 许可，文字与插图采用 CC BY 4.0 许可。",
     },
     "en": {
         "figure": "Figure %s",
+        "equation": "Eq. ({number})",
         "table": "Table %s",
         "code": "Listing %s",
         "contents": "On this page",
         "search": "Search the book",
-        "show": "Set-up code",
-        "hide": "Hide the set-up code",
+        "show": "Code that sets up or records claims",
+        "hide": "Hide this code",
         "licence": "Code is under Apache-2.0, text and figures under CC BY 4.0.",
     },
 }
@@ -109,6 +111,7 @@ def localise(app: Sphinx, config: Config) -> None:
         "table": words["table"],
         "code-block": words["code"],
     }
+    config.math_eqref_format = words["equation"]
     config.nb_code_prompt_show = words["show"]
     config.nb_code_prompt_hide = words["hide"]
     config.html_theme_options = {

@@ -41,7 +41,7 @@ def context(lang: str = "en") -> Context:
             "| Model | right |\n| --- | ---: |\n| LSTM, 2 | 94.0% (91.5–96.5) |\n| CNN | 94.3% |",
         ),
         ("about {given}`2 minutes`", "about 2 minutes"),
-        ("see {eq}`eq-a` and {numref}`fig-a`", "see (1.2.3) and Figure 1.2.1"),
+        ("see {eq}`eq-a` and {numref}`fig-a`", "see Eq. (1.2.3) and Figure 1.2.1"),
         ("see {ref}`point-2-1-1`", "see [2.1.1 Elsewhere](02-other.ipynb#2.1.1-Elsewhere)"),
         ("see {ref}`there <point-2-1-1>`", "see [there](02-other.ipynb#2.1.1-Elsewhere)"),
         ("{cite:t}`a` said", "[Vaswani et al. (2017)](https://example.org/a) said"),

@@ -56,11 +56,11 @@ def test_numbers_of_sections_points_equations_figures(built: Path) -> None:
     en = (built / "en/01-transformer/section-1-2.html").read_text(encoding="utf-8")
     assert '<h1><span class="section-number">1.2 </span>Transformer的核心组件' in zh
     assert re.findall(r'<h[23]><span class="section-number">([^<]*)</span>', zh) == ["1.2.1 ", "1.2.2 "]
-    for html, figure in ((zh, "图 1.2.1"), (en, "Figure 1.2.1")):
+    for html, figure, equation in ((zh, "图 1.2.1", "式 (1.1.1)"), (en, "Figure 1.2.1", "Eq. (1.1.1)")):
         assert re.findall(r'class="eqno">\(([\d.]+)\)', html) == ["1.2.1", "1.2.2"]
         assert re.findall(r'class="caption-number">([^<]*)<', html) == [f"{figure} "]
         assert f'<span class="std std-numref">{figure}</span>' in html
-        assert 'href="section-1-1.html#equation-eq-recurrence">(1.1.1)</a>' in html
+        assert f'href="section-1-1.html#equation-eq-recurrence">{equation}</a>' in html
 
 
 def test_a_chapter_has_no_number_before_its_own(built: Path) -> None:

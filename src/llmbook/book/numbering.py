@@ -13,6 +13,7 @@ from llmbook.book.markup import FENCES, directive, parsed
 from llmbook.book.source import Finding, Source, SourceError
 
 FIGURE_WORD = {"zh": "图", "en": "Figure"}
+EQUATION_WORD = {"zh": "式", "en": "Eq."}
 
 
 @dataclass(frozen=True)

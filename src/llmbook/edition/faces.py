@@ -25,7 +25,7 @@ from llmbook.book.markup import (
     parser,
     shown_and_target,
 )
-from llmbook.book.numbering import FIGURE_WORD, Target, heading_text
+from llmbook.book.numbering import EQUATION_WORD, FIGURE_WORD, Target, heading_text
 from llmbook.book.quiz import quiz
 from llmbook.results import Form, Result, written
 
@@ -251,7 +251,7 @@ def _find(label: str, context: Context) -> Target:
 def _reference(name: str, label: str, shown: str | None, context: Context) -> str:
     target = _find(label, context)
     if name == "eq":
-        return f"({target.number})"
+        return f"{EQUATION_WORD[context.lang]} ({target.number})"
     if target.kind == "figure":
         return f"{FIGURE_WORD[context.lang]} {target.number}"
     text = shown or heading_text(target.kind, target.number, target.title)
