@@ -1,4 +1,4 @@
-"""Why a few layers without residual connections fail: 宋词 with attention that looks at the position itself from the start, or at nothing else.
+"""Why a few layers without residual connections fail: 宋词 with attention that looks at the position itself first, or at nothing else.
 
 Book: §1.4.1
 """

@@ -1,4 +1,4 @@
-"""English help pages token by token, until the validation loss is flat: a recurrent, a convolutional and an attention model of the same size.
+"""English help pages token by token, until the loss is flat: a recurrent, a convolutional and an attention model of one size.
 
 Book: §1.1.2
 """
@@ -106,7 +106,7 @@ def evaluate(model: SequenceModel, config: Config, *, limit: int | None = None) 
     window = consecutive_windows(pages()[0].test, length=config.length)
     window = Window(*(part[:limit] for part in window))
     nats, back = losses(model, window), last_seen(window)
-    groups = {"new": back == 0, "recent": (0 < back) & (back <= RECENT), "far": back > RECENT}
+    groups = {"new": back == 0, "recent": (back > 0) & (back <= RECENT), "far": back > RECENT}
     return {
         "loss": nats.mean().item(),
         "loss_by_context": [nats[:, low - 1 : high - 1].mean().item() for low, high in pairwise(CONTEXTS)],

@@ -1,4 +1,4 @@
-"""The LSTM by PyTorch's kernel: the same weights and numbers as the loop of `LSTM`, several times as fast.
+"""The LSTM by PyTorch's kernel: the numbers of the loop of `LSTM`, several times as fast.
 
 Book: §1.1.1
 """
@@ -21,10 +21,9 @@ def fused_lstm(
 ) -> tuple[Float[Tensor, "batch seq d_model"], LSTMState]:
     """`lstm(x, state=state, mask=mask)` by `torch.lstm`, for long trainings.
 
-    Padding is given to the kernel as one more feature whose weights shut the write gate and open
-    the forget gate, so that c stays as it was; h is taken from the output of the last token.
-    A mask may be False on the right of a row only, and each row needs a token; in all other
-    cases the loop of `LSTM` is run.
+    Padding is one more feature of the input, whose weights shut the write gate and open the
+    forget gate: c stays as it was; h is taken from the output of the last token. A mask may be
+    False on the right of a row only, and each row needs a token; else the loop of `LSTM` runs.
 
     Raises:
         ValueError: those of `LSTM`.
@@ -33,7 +32,8 @@ def fused_lstm(
     require_steps(x, state, mask, lstm.input.in_features, d_model)
     if not x.numel() or (mask is not None and not padded_right(mask)):
         return LSTM.forward(lstm, x, state=state, mask=mask)
-    zeros, weight, bias = x.new_zeros(x.shape[0], d_model), lstm.input.weight, lstm.input.bias
+    weight, bias = lstm.input.weight, lstm.input.bias
+    zeros = x.new_zeros(x.shape[0], d_model)
     if mask is not None:
         gates = weight.new_tensor([-1e4, 1e4, 0.0, 0.0]).repeat_interleave(d_model)
         weight = torch.cat([weight, gates[:, None]], dim=1)
@@ -51,7 +51,7 @@ def fused_lstm(
 
 
 def padded_right(mask: Bool[Tensor, "batch seq"]) -> bool:
-    """Whether each row is True at first and False from some place on, which is not its first."""
+    """Whether each row begins with True and, once False, stays so."""
     return bool(mask[:, 0].all()) and not bool((mask[:, 1:] & ~mask[:, :-1]).any())
 
 
