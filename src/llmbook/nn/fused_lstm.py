@@ -56,7 +56,7 @@ def padded_right(mask: Bool[Tensor, "batch seq"]) -> bool:
 
 
 def fuse(model: nn.Module) -> None:
-    """Lets each `LSTM` of the model compute by `fused_lstm`; its weights stay where they are."""
+    """Each `LSTM` of the model computes by `fused_lstm`; its weights stay where they are."""
     for module in model.modules():
         if isinstance(module, LSTM):
             module.forward = partial(fused_lstm, module)
