@@ -28,6 +28,16 @@ def records(folder: Path) -> list[dict[str, Any]]:
     return json.loads(script.split("LLMBook.searchRecords = ", 1)[1].rstrip().removesuffix(";"))
 
 
+COUNTING = """() => {
+    const start = performance.now(), seen = new Map();
+    for (let i = 0; i < 200000; i++) {
+        const word = String((i * 7919) % 200003);
+        for (let k = 1; k <= word.length; k++) seen.set(word.slice(0, k), (seen.get(word.slice(0, k)) || 0) + 1);
+    }
+    return performance.now() - start;
+}"""
+
+
 def address(folder: Path, query: str = "") -> str:
     return (folder / "search.html").as_uri() + (f"?q={quote(query)}" if query else "")
 
@@ -132,11 +142,13 @@ def test_the_right_section_comes_first(book: Path, lang: str, page: Page) -> Non
 
 @pytest.mark.built
 def test_the_index_is_quick(book: Path, page: Page) -> None:
-    milliseconds = []
-    for _ in range(3):  # the best of three: the machine may be busy
+    """Three hundred milliseconds where 200,000 words and their beginnings are counted in two hundred."""
+    index, counting = [], []
+    for _ in range(5):  # the best of five: the machine may be busy
         page.goto(address(book, "x"))
-        milliseconds.append(page.evaluate("performance.getEntriesByName('search index')[0].duration"))
-    assert min(milliseconds) < 300
+        index.append(page.evaluate("performance.getEntriesByName('search index')[0].duration"))
+        counting.append(page.evaluate(COUNTING))
+    assert min(index) < 300 * max(1, min(counting) / 200)
 
 
 @pytest.mark.built
