@@ -220,9 +220,8 @@ def test_an_attack_beside_a_right_answer_leaves_its_points_and_nothing_else(
         ATTACKS["beside"][name].replace("PORT", str(outside.port)).replace("CANARY", str(tmp_path / "canary"))
         for name in names
     ]
-    limits = (
-        QUICK if len(names) == 1 else replace(QUICK, cell=30.0, wall=120.0)
-    )  # a walk through all files takes its time
+    # a walk through all files takes its time, and several share this notebook
+    limits = QUICK if len(names) == 1 else replace(QUICK, cell=30.0, wall=120.0)
     judged = judge_notebook(submission(released, {COUNT: solved(COUNT)}, *cells), limits=limits)
     assert judged.exercises[COUNT]["score"] == find_exercise(COUNT).points
     assert judged.exercises[SCORES]["score"] == 0
