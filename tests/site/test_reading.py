@@ -221,7 +221,7 @@ def test_the_index_leads_to_the_last_place(page: Page, html: Path) -> None:
             r"Continue with 1\.2\.2 .*\. 1 of (the book|this chapter)'s \d+ points read\.", line.inner_text()
         )
     line.locator("a").click()
-    assert page.url.endswith("section-1-2.html#point-1-2-2")
+    page.wait_for_url(lambda url: url.endswith("section-1-2.html#point-1-2-2"))
 
 
 def test_without_storage_nothing_is_shown_or_said(page: Page, built: Path) -> None:

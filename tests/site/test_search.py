@@ -223,7 +223,7 @@ def test_enter_keeps_the_page_and_the_way_back(built: Path, page: Page) -> None:
     page.goto(address(built / "en", "token"))
     page.locator(".llmbook-search input[name=q]").fill("recurrence")
     page.keyboard.press("Enter")
-    assert page.url.endswith("?q=recurrence")
+    page.wait_for_url(lambda url: url.endswith("?q=recurrence"))
     page.go_back()
     assert page.locator(".llmbook-search input[name=q]").input_value() == "token"
 
