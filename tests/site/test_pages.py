@@ -83,10 +83,10 @@ def source_of(notebook: NotebookNode, lines: int) -> str:
 
 
 def test_a_long_source_is_folded_below_its_path(notebook: NotebookNode) -> None:
-    assert "<details" not in source_of(notebook, 40)
-    folded = source_of(notebook, 41)
+    assert "<details" not in source_of(notebook, 24)
+    folded = source_of(notebook, 25)
     assert folded.startswith(
-        '`llmbook/nn/x.py`\n\n<details class="llmbook-fold"><summary>源码，41 行</summary>\n\n```python\nx = 1\n'
+        '`llmbook/nn/x.py`\n\n<details class="llmbook-fold"><summary>源码，25 行</summary>\n\n```python\nx = 1\n'
     )
     assert folded.endswith("x = 1\n```\n\n</details>")
 
@@ -101,11 +101,11 @@ def claims_below(notebook: NotebookNode, number: int, *, holds: bool = True) -> 
     return next(cell for cell in page.cells if cell.id == "claim-claims").source
 
 
-def test_more_than_three_claims_are_folded(notebook: NotebookNode) -> None:
-    assert "<details" not in claims_below(notebook, 3)
-    folded = claims_below(notebook, 4)
-    assert folded.startswith('<details class="llmbook-fold"><summary>4 条论断</summary>\n<p class="llmbook-claim">')
-    assert folded.count('<p class="llmbook-claim">') == 4
+@pytest.mark.parametrize("number", [1, 4])
+def test_claims_are_folded(notebook: NotebookNode, number: int) -> None:
+    folded = claims_below(notebook, number)
+    assert folded.startswith(f'<details class="llmbook-fold"><summary>论断，{number} 条</summary>\n<p class="llmbook-claim">')
+    assert folded.count('<p class="llmbook-claim">') == number
     assert "\n\n" not in folded  # Markdown ends raw HTML there
 
 

@@ -20,8 +20,7 @@ from llmbook.results import CLAIM_TYPE
 
 SECTION = re.compile(r"section-\d+-\d+")
 SOURCE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-LONGEST_SOURCE = 40
-MOST_CLAIMS = 3
+LONGEST_SOURCE = 24
 WORDS = {
     "zh": {
         "facts": "本章的全部代码执行一遍用时 {seconds:.0f} 秒，内存峰值 {peak:.1f} GB。",
@@ -37,7 +36,7 @@ WORDS = {
         "fails": "不成立",
         "differs": "此处不同",
         "source": "源码，{n} 行",
-        "folded": "{n} 条论断",
+        "folded": "论断，{n} 条",
     },
     "en": {
         "facts": "All code of this chapter was executed in {seconds:.0f} s, with a peak memory of {peak:.1f} GB.",
@@ -54,7 +53,7 @@ WORDS = {
         "fails": "fails",
         "differs": "differs here",
         "source": "Source, {n} lines",
-        "folded": "{n} claims",
+        "folded": "Claims, {n}",
     },
 }
 HEAD = {
@@ -213,10 +212,10 @@ def _prose(cell: NotebookNode, text: str) -> NotebookNode:
 
 
 def _code(cell: NotebookNode, lang: str) -> list[NotebookNode]:
-    """The cell without its claims, and below it a quiet line for each of them that leads to the chapter's table.
+    """The cell without its claims, and below it, folded, a quiet line for each of them that leads to the chapter's table.
 
-    A figure's name and caption stand in the cell's metadata and would be given to the claims' outputs too. What would
-    bury the text, long sources and many claims, is folded.
+    A figure's name and caption stand in the cell's metadata and would be given to the claims' outputs too. Long sources
+    are folded too, since both would bury the text, which quotes the numbers where they matter. A claim that fails is shown.
     """
     words = WORDS[lang]
     shown = copy.deepcopy(cell)
@@ -228,8 +227,7 @@ def _code(cell: NotebookNode, lang: str) -> list[NotebookNode]:
     if not claims:
         return [shown]
     text = "\n".join(_claim_line(claim, words) for claim in claims)
-    if len(claims) > MOST_CLAIMS:
-        text = _folded(words["folded"].format(n=len(claims)), text, opened=not all(claim["holds"] for claim in claims))
+    text = _folded(words["folded"].format(n=len(claims)), text, opened=not all(claim["holds"] for claim in claims))
     return [shown, nbformat.v4.new_markdown_cell(text, id=f"{cell.id}-claims")]
 
 

@@ -14,6 +14,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
 
 from llmbook.atomic import write_text
+from llmbook.site.pages import LONGEST_SOURCE
 
 CHAPTER = re.compile(r"(\d\d-[^/]+)/")
 POINT = re.compile(r"point-(\d+-\d+-\d+)")
@@ -101,23 +102,23 @@ class MarkChineseEmphasis(SphinxTransform):
 def reading_minutes(doctree: nodes.document) -> int:
     """Minutes to read a page; above 20, to the nearest 5.
 
-    A minute takes 350 Chinese characters, or 220 words, or 40 lines of code, or 6 displayed formulas, or 60 inline ones.
-    What a cell printed is skimmed: 80 lines a minute. Sources of more than 40 lines are folded, and not counted.
+    A minute takes 260 Chinese characters, or 160 words, or 25 lines of code, or 4 displayed formulas, or 40 inline ones.
+    What a cell printed is skimmed: 80 lines a minute. Long sources are folded, and not counted.
     """
     minutes = 0.0
     for node in doctree.findall(lambda node: isinstance(node, nodes.Text | nodes.literal_block | nodes.math_block)):
         if isinstance(node, nodes.math_block):
-            minutes += 1 / 6
+            minutes += 1 / 4
         elif isinstance(node, nodes.literal_block):
             lines = node.astext().count("\n") + 1
             if "python" not in node.get("language", ""):
                 minutes += lines / 80
-            elif lines <= 40:
-                minutes += lines / 40
+            elif lines <= LONGEST_SOURCE:
+                minutes += lines / 25
         elif isinstance(node.parent, nodes.math):
-            minutes += 1 / 60
+            minutes += 1 / 40
         elif not isinstance(node.parent, nodes.literal_block | nodes.math_block | nodes.raw | nodes.comment):
-            minutes += len(HAN.findall(node)) / 350 + len(WORD.findall(node)) / 220
+            minutes += len(HAN.findall(node)) / 260 + len(WORD.findall(node)) / 160
     return max(1, round(minutes)) if minutes <= 20 else 5 * round(minutes / 5)
 
 
