@@ -19,7 +19,7 @@ def layer_norm(
 ) -> Float[Tensor, "... d_model"]:
     """(x − mean) / √(variance + eps) · weight + bias, over the last dimension.
 
-    Ba et al. 2016, eq. 3; the variance divides by d_model.
+    Ba et al. 2016, eqs. 3 and 4; the variance divides by d_model.
     """
     z = at_least_float32(x)
     mean = z.mean(dim=-1, keepdim=True)
