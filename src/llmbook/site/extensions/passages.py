@@ -41,9 +41,8 @@ class KeepMarks(SphinxPostTransform):
                 continue
             mark = CLOSING.match(text.astext())
             if mark:
-                parent = formula.parent
-                parent.replace(text, nodes.Text(text.astext()[mark.end() :]))
-                parent.replace(formula, together := nodes.inline(classes=["llmbook-together"]))
+                exchange(text, [nodes.Text(text.astext()[mark.end() :])])
+                exchange(formula, [together := nodes.inline(classes=["llmbook-together"])])
                 together += [formula, nodes.Text(mark[0])]
 
 
@@ -58,7 +57,13 @@ class MarkPassages(SphinxPostTransform):
         for text in list(self.document.findall(nodes.Text)):
             if text.parent is None or within(text, WITHOUT) or not passage.search(text):
                 continue
-            text.parent.replace(text, split(text.astext(), passage, f"language-{code}"))
+            exchange(text, split(text.astext(), passage, f"language-{code}"))
+
+
+def exchange(node: nodes.Node, parts: list[nodes.Node]) -> None:
+    """Puts these in the node's place. (`replace` would take the first that is equal: two commas are equal texts.)"""
+    place = next(i for i, child in enumerate(node.parent.children) if child is node)
+    node.parent[place : place + 1] = parts
 
 
 def within(node: nodes.Node, kinds: tuple[type[nodes.Node], ...]) -> bool:
