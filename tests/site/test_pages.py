@@ -104,7 +104,9 @@ def claims_below(notebook: NotebookNode, number: int, *, holds: bool = True) -> 
 @pytest.mark.parametrize("number", [1, 4])
 def test_claims_are_folded(notebook: NotebookNode, number: int) -> None:
     folded = claims_below(notebook, number)
-    assert folded.startswith(f'<details class="llmbook-fold"><summary>论断，{number} 条</summary>\n<p class="llmbook-claim">')
+    assert folded.startswith(
+        f'<details class="llmbook-fold"><summary>论断，{number} 条</summary>\n<p class="llmbook-claim">'
+    )
     assert folded.count('<p class="llmbook-claim">') == number
     assert "\n\n" not in folded  # Markdown ends raw HTML there
 
