@@ -24,9 +24,7 @@ from llmbook.runs.run import THREADS, Run
 from llmbook.training import History, fit
 
 STEPS, LIMIT = 3, 8
-TOLERANCE = (
-    1e-4  # Adam makes whole steps of gradients that are rounding: two processors were seen 4e-5 apart in the third
-)
+TOLERANCE = 1e-4  # Adam makes whole steps of rounding: two processors were seen 4e-5 apart in the third
 CLIP_FACTOR = 1e-3
 
 
