@@ -56,3 +56,8 @@ def test_a_fused_model_has_the_same_weights_and_scores():
 def test_a_wrong_width_is_told_as_by_the_loop():
     with pytest.raises(ValueError, match="d_in"):
         fused_lstm(LSTM(4, 6), torch.zeros(2, 3, 5))
+
+
+def test_in_float64_the_loop_runs_to_the_last_bit() -> None:
+    lstm, x = LSTM(4, 6).double(), torch.randn(2, 7, 4, dtype=torch.float64)
+    assert torch.equal(fused_lstm(lstm, x)[0], lstm(x)[0])

@@ -113,9 +113,9 @@ def test_a_changed_evaluation_in_the_package_is_noticed(stored: dict, monkeypatc
 
 
 def test_differences_are_relative_and_name_their_place():
-    assert probe.differences({"a": [1.0, 2e-4]}, {"a": [1.0 + 5e-5, 2e-4 * (1 + 5e-5)]}) == []
-    assert probe.differences({"a": [1.0, 2e-4]}, {"a": [1.0, 2e-4 * (1 + 2e-4)]}) == [
-        f"a[1]: {2e-4 * (1 + 2e-4)}; stored is 0.0002"
+    assert probe.differences({"a": [1.0, 2e-4]}, {"a": [1.0 + 5e-6, 2e-4 * (1 + 5e-6)]}) == []
+    assert probe.differences({"a": [1.0, 2e-4]}, {"a": [1.0, 2e-4 * (1 + 2e-5)]}) == [
+        f"a[1]: {2e-4 * (1 + 2e-5)}; stored is 0.0002"
     ]
     assert probe.differences({"a": 1.0}, {"b": 1.0}) == ["probe: has b; stored are a"]
     assert probe.differences([1.0], [1.0, 2.0], "losses") == ["losses: has 2 entries; stored are 1"]
