@@ -67,9 +67,12 @@ def with_font(svg: str, font: Path) -> str:
 
 
 def with_chinese(svg: str, font: Path) -> str:
-    """A drawing whose fonts are the reader's own with the glyphs of its Chinese letters, for readers who have none."""
+    """A drawing that carries the glyphs of its Chinese letters; all other letters are in the reader's own fonts.
+
+    The carried font stands first: behind the others Chromium draws the first words of each size before it is there, as boxes.
+    """
     chinese = {letter for letter in _letters(svg) if ord(letter) >= FIRST_CHINESE}
-    return _carrying(svg.replace("sans-serif", f"'{FAMILY}', sans-serif"), font, chinese) if chinese else svg
+    return _carrying(svg.replace('font-family="', f"font-family=\"'{FAMILY}', "), font, chinese) if chinese else svg
 
 
 def _letters(svg: str) -> set[str]:
