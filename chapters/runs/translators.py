@@ -16,6 +16,7 @@ from llmbook.evaluation import corpus_bleu
 from llmbook.generation import generate
 from llmbook.generation.translator import LONGEST
 from llmbook.models import Seq2Seq, Seq2SeqConfig, Transformer, TransformerConfig
+from llmbook.nn.fused_lstm import fuse
 from llmbook.tokenizers import ByteBPE
 from llmbook.training import fit, teacher_forced, warmup_cosine
 
@@ -40,9 +41,9 @@ CONFIGS = {  # widths such that all have about 1.44 million parameters
     "Transformer": Config(kind="transformer", d_model=128),
 }
 SEEDS = (0, 1, 2)
-RATES = (2e-3, 4e-3, 8e-3)
+RATES = (2e-3, 4e-3, 8e-3, 1.6e-2)
 SWEEP_SEEDS = (10,)
-SWEEP_STEPS = 1000
+SWEEP_STEPS = 600
 MILESTONES = (150, 300, 600, 1200, 1800, 2400, 3000, 3600)
 DATA = (
     "libreoffice/help.jsonl.gz",
@@ -81,6 +82,7 @@ def train(config: Config, seed: int, *, fit: Callable = fit) -> nn.Module:
     pairs, _, _, tokenizer = encoded()
     torch.manual_seed(seed)
     model = build(config, tokenizer.vocab_size)
+    fuse(model)
     fit(
         model,
         translation_batches(pairs, tokenizer, tokens_per_batch=config.tokens_per_batch, seed=seed),

@@ -245,11 +245,12 @@ def test_a_hostile_answer_is_worth_nothing_and_the_others_keep_their_points(
         answers[one.id] = head + textwrap.indent(
             ATTACKS["answer"][name]["body"].replace("ITSELF", one.function), "    "
         )
-    limits = replace(QUICK, restarts=6, wall=120.0)
+    stopped = ATTACKS["answer"][names[0]]["stopped"]
+    # to be stopped for its memory it must get that far first, on a slow machine too
+    limits = replace(QUICK, restarts=6, wall=120.0, call=60.0 if stopped == "memory" else QUICK.call)
     judged = judge_notebook(submission(released, answers), limits=limits)
     assert {name: score for name, score in scores(judged).items() if score} == {SCORES: find_exercise(SCORES).points}
-    stopped = ATTACKS["answer"][names[0]]["stopped"]
-    assert stopped in judged.stops if stopped else True
+    assert not stopped or stopped in judged.stops, judged.stops
     report = "\n".join(text for one in judged.exercises.values() for text in one["student"].values())
     assert all(sign.isprintable() or sign == "\n" for sign in report)
 
