@@ -274,3 +274,21 @@ def test_the_font_of_last_resort_is_served_and_named_last(built: Path) -> None:
         assert (built / lang / "_static/NotoSansSC-subset.otf").stat().st_size > 1_000_000
         assert style.count('serif, "llmbook CJK";') == 1
         assert style.count('monospace, "llmbook CJK";') == 1
+
+
+def test_an_apostrophe_in_english_is_narrow_also_beside_chinese(page: Page, html: Path) -> None:
+    """The font of last resort draws quotation marks as wide as a character; in English they come from the text's own font."""
+    open_page(page, html / "en" / SECTION)
+    width = """async (text) => {
+      const one = document.createElement("span");
+      one.style.fontSize = "100px";
+      one.textContent = text;
+      document.querySelector("article p").append(one);
+      await document.fonts.ready;
+      await new Promise((done) => setTimeout(done, 300));
+      const found = one.getBoundingClientRect().width;
+      one.remove();
+      return found;
+    }"""
+    assert page.evaluate(width, "字") > 90
+    assert page.evaluate(width, "’") < 50
