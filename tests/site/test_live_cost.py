@@ -52,8 +52,8 @@ def hold(figure: Figure, settings: dict[str, int], lang: str) -> None:
         ratio = {"zh": f"{name}是它的", "en": f"{name} needs"}[lang]
         assert (ratio in first) == (cost.multiplications > least)
         assert (name in first) == bool(dearer)
-    assert f"2d\xa0=\xa0{2 * d:,}" in rest
-    assert (f"(k\xa0−\xa02)d\xa0=\xa0{meets['convolution']:,}" in rest) == (k > 2)
+    assert f"2D\xa0=\xa0{2 * d:,}" in rest
+    assert (f"(k\xa0−\xa02)D\xa0=\xa0{meets['convolution']:,}" in rest) == (k > 2)
     assert ("不论多长" in rest or "at any length" in rest) == (k == 2)
     assert {"zh": f"LSTM 的 {n:,} 步", "en": f"its {n:,} steps"}[lang] in rest
 

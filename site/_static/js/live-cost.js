@@ -7,21 +7,21 @@
   const { grouped } = window.LLMBook.numbers;
   const WORDS = {
     zh: {
-      width: "宽度 d", kernel: "卷积核 k", length: "长度 n", across: "长度 n", up: "乘加次数",
+      width: "宽度 D", kernel: "卷积核 k", length: "长度 n", across: "长度 n", up: "乘加次数",
       names: { attention: "注意力", recurrence: "循环神经网络（LSTM）", convolution: "卷积神经网络" },
       said: { attention: "注意力", recurrence: "循环神经网络（LSTM）", convolution: "卷积神经网络" },
       columns: ["公式", "乘加次数", "先后步数", "路径长度"],
       list: "、", all: "n\u00a0=\u00a0{0} 时，三者的乘加一样多。",
       one: "n\u00a0=\u00a0{0} 时，乘加最少的是{1}：{2}。", tie: "n\u00a0=\u00a0{0} 时，乘加最少的是{1}，两者一样多：{2}。",
       ratio: "{0}是它的 {1} 倍", then: "，",
-      recurrence: "n 一超过 2d\u00a0=\u00a0{0}，注意力就比循环神经网络贵；",
-      convolution: "一超过 (k\u00a0−\u00a02)d\u00a0=\u00a0{0}，就比卷积神经网络贵。", always: "而 k\u00a0=\u00a02 时，不论多长，注意力都比卷积神经网络贵。",
+      recurrence: "n 一超过 2D\u00a0=\u00a0{0}，注意力就比循环神经网络贵；",
+      convolution: "一超过 (k\u00a0−\u00a02)D\u00a0=\u00a0{0}，就比卷积神经网络贵。", always: "而 k\u00a0=\u00a02 时，不论多长，注意力都比卷积神经网络贵。",
       steps: "LSTM 的 {0} 步只能一步接一步地算，另外两种同时算所有位置。",
       picture: "乘加次数随长度 n 增长的三条线，横竖都是对数刻度。实线：注意力；长虚线：循环神经网络（LSTM）；点线：卷积神经网络。竖线在 n\u00a0=\u00a0{0} 处",
       note: "横轴：长度 n；竖轴：一层的乘加次数，只算词元之间交换信息的部分，不算前馈网络；都是对数刻度。菱形处两者一样多。",
     },
     en: {
-      width: "Width d", kernel: "Kernel k", length: "Length n", across: "length n", up: "multiply-adds",
+      width: "Width D", kernel: "Kernel k", length: "Length n", across: "length n", up: "multiply-adds",
       names: { attention: "Attention", recurrence: "Recurrent neural network (LSTM)", convolution: "Convolutional neural network" },
       said: { attention: "attention", recurrence: "the recurrent network", convolution: "the convolutional network" },
       columns: ["Formula", "Multiply-adds", "Sequential steps", "Path length"],
@@ -29,8 +29,8 @@
       one: "At n\u00a0=\u00a0{0} the fewest multiply-adds are those of {1}; {2}. ",
       tie: "At n\u00a0=\u00a0{0} the fewest multiply-adds are those of {1}, equally many; {2}. ",
       ratio: "{0} needs {1} times as many", then: ", ",
-      recurrence: "As soon as n exceeds 2d\u00a0=\u00a0{0}, attention costs more than the recurrent network; ",
-      convolution: "beyond (k\u00a0−\u00a02)d\u00a0=\u00a0{0}, more than the convolutional one. ",
+      recurrence: "As soon as n exceeds 2D\u00a0=\u00a0{0}, attention costs more than the recurrent network; ",
+      convolution: "beyond (k\u00a0−\u00a02)D\u00a0=\u00a0{0}, more than the convolutional one. ",
       always: "with k\u00a0=\u00a02 it costs more than the convolutional one at any length. ",
       steps: "The LSTM has to take its {0} steps one after the other; the other two compute all positions at once.",
       picture: "Three lines of multiply-adds against length n, both scales logarithmic. Solid: attention; " +
@@ -40,9 +40,9 @@
     },
   };
   const FAMILIES = {
-    attention: { formula: "4nd²\u00a0+\u00a02n²d", color: "#b2182b" },
-    recurrence: { label: "LSTM", formula: "8nd²", color: "#2166ac", dash: "10 5" },
-    convolution: { label: "CNN", formula: "2knd²", color: "#333", width: 2.6, dash: "0.1 5" },
+    attention: { formula: "4nD²\u00a0+\u00a02n²D", color: "#b2182b" },
+    recurrence: { label: "LSTM", formula: "8nD²", color: "#2166ac", dash: "10 5" },
+    convolution: { label: "CNN", formula: "2knD²", color: "#333", width: 2.6, dash: "0.1 5" },
   };
   const NAMES = Object.keys(FAMILIES);
   const WIDTHS = [64, 128, 256, 512, 1024, 2048, 4096];
@@ -86,7 +86,7 @@
       chart.rule(length, { to: level, dash: "3 3", color: "#888" });
       chart.mark("meeting", length, level, { mark: "diamond", color: "#222" }, `n = ${grouped(length)}`);
       if (row && length === meets[0][1]) return; // k = 4: both at 2d
-      chart.text(length, low, `${length === d ? "" : length / d}d = ${grouped(length)}`, { dx: 5, dy: -6 - 18 * row });
+      chart.text(length, low, `${length === d ? "" : length / d}D = ${grouped(length)}`, { dx: 5, dy: -6 - 18 * row });
     });
     return chart.drawing;
   }

@@ -7,7 +7,7 @@
   const { grouped, bytes: said } = window.LLMBook.numbers;
   const WORDS = {
     zh: {
-      batch: "批大小 B", length: "长度 n", width: "宽度 d", heads: "头数 H", layers: "层数 L", vocabulary: "词表大小 V", bytes: "精度",
+      batch: "批大小 B", length: "长度 n", width: "宽度 D", heads: "头数 H", layers: "层数 L", vocabulary: "词表大小 V", bytes: "精度",
       float32: "float32，每个数 4 字节", bfloat16: "bfloat16，每个数 2 字节",
       terms: {
         parameters: "参数", gradients: "梯度", optimizer: "优化器状态（AdamW）", norms: "归一化", projections: "投影（Q、K、V 与各头的输出）",
@@ -19,7 +19,7 @@
       copy: "优化器状态里有三分之一是参数的 float32 副本。", picture: "各项所占内存的条形图。斜线表示随 n² 增长的一项",
     },
     en: {
-      batch: "Batch B", length: "Length n", width: "Width d", heads: "Heads H", layers: "Layers L", vocabulary: "Vocabulary V",
+      batch: "Batch B", length: "Length n", width: "Width D", heads: "Heads H", layers: "Layers L", vocabulary: "Vocabulary V",
       bytes: "Precision", float32: "float32, 4 bytes a value", bfloat16: "bfloat16, 2 bytes a value",
       terms: {
         parameters: "Parameters", gradients: "Gradients", optimizer: "Optimizer state (AdamW)", norms: "Norms",
