@@ -112,6 +112,8 @@ def localise(app: Sphinx, config: Config) -> None:
         "code-block": words["code"],
     }
     config.math_eqref_format = words["equation"]
+    # MathJax's own fonts have no Chinese: words in formulas come from the page's fonts
+    config.mathjax4_config["output"]["mtextInheritFont"] = config.language.startswith("zh")
     config.nb_code_prompt_show = words["show"]
     config.nb_code_prompt_hide = words["hide"]
     config.html_theme_options = {

@@ -276,6 +276,13 @@ def test_the_font_of_last_resort_is_served_and_named_last(built: Path) -> None:
         assert style.count('monospace, "llmbook CJK";') == 1
 
 
+def test_chinese_words_in_formulas_come_from_the_fonts_of_the_page(page: Page, html: Path) -> None:
+    """MathJax's own fonts have none."""
+    for lang in ("zh", "en"):
+        open_page(page, html / lang / SECTION)
+        assert page.evaluate("MathJax.config.output.mtextInheritFont") == (lang == "zh")
+
+
 def test_an_apostrophe_in_english_is_narrow_also_beside_chinese(page: Page, html: Path) -> None:
     """The font of last resort draws quotation marks as wide as a character; in English they come from the text's own font."""
     open_page(page, html / "en" / SECTION)
