@@ -47,7 +47,7 @@ CONFIGS = {
     "no 1/√d, small start and steps": Config(small_start=True, small_steps=True),
 }
 SEEDS = (0, 1, 2)
-RATES = (8e-4, 2e-3, 5e-3)
+RATES = (3e-4, 8e-4, 2e-3, 5e-3, 1.2e-2)
 SWEEP_SEEDS = (10,)
 DATA = ("hsk/sentences.jsonl.gz",)
 
