@@ -36,7 +36,7 @@ class Config:
 
 CONFIGS = {mixer: Config(mixer=mixer) for mixer in ("recurrence", "convolution", "attention")}
 SEEDS = (0, 1, 2)
-RATES = (1e-3, 3e-3, 1e-2)
+RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 SWEEP_SEEDS = (10,)
 SWEEP_STEPS = 600
 MILESTONES = (150, 300, 600, 1200, 1800, 2400)
