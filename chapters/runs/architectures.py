@@ -2,6 +2,8 @@
 
 The encoder alone gives each character its syllable, or "–" for none; it is told in training which character each syllable belongs to.
 The decoder alone reads characters and syllables as one sequence. Both are the same stack of layers; the causal mask makes the difference.
+Its syllables are numbered on from the characters, or from 0 anew, so that a syllable and its character have the same number, as they
+have in the encoder and decoder.
 
 Book: §1.2.1
 """
@@ -18,7 +20,7 @@ from llmbook.data import IGNORED, Batch, PinyinPair, align, batches, collate, pi
 from llmbook.evaluation import pinyin_accuracy
 from llmbook.generation import generate, transcribe
 from llmbook.models import Transformer, TransformerConfig, initialize, positions_of
-from llmbook.nn import FeedForward, KVCache, LayerCache, LayerNorm, TransformerBlock, causal_mask, sinusoidal_encoding
+from llmbook.nn import FeedForward, LayerNorm, TransformerBlock, causal_mask, sinusoidal_encoding
 from llmbook.tokenizers import Characters
 from llmbook.training import cross_entropy, fit, warmup_cosine
 
@@ -27,6 +29,7 @@ from llmbook.training import cross_entropy, fit, warmup_cosine
 class Config:
     kind: str
     num_layers: int
+    counts_anew: bool = False
     d_model: int = 128
     num_heads: int = 4
     dropout: float = 0.2
@@ -42,6 +45,7 @@ CONFIGS = {  # 2 + 2 layers have 56 d² weights, 5 layers 60 d²
     "encoder and decoder": Config(kind="both", num_layers=2),
     "encoder alone": Config(kind="encoder", num_layers=5),
     "decoder alone": Config(kind="decoder", num_layers=5),
+    "decoder alone, counts anew": Config(kind="decoder", num_layers=5, counts_anew=True),
 }
 SEEDS = (0, 1, 2)
 DATA = ("hsk/sentences.jsonl.gz",)
@@ -57,7 +61,7 @@ class Stack(nn.Module):
     def __init__(self, config: Config, num_characters: int, num_syllables: int):
         super().__init__()
         d_model, self.num_syllables = config.d_model, num_syllables
-        self.is_causal = config.kind == "decoder"
+        self.is_causal, self.counts_anew = config.kind == "decoder", config.counts_anew
         self.embedding = nn.Embedding(num_syllables + num_characters, d_model)
         self.register_buffer("positions", sinusoidal_encoding(128, d_model), persistent=False)
         self.dropout = nn.Dropout(config.dropout)
@@ -69,20 +73,18 @@ class Stack(nn.Module):
         self.norm = LayerNorm(d_model)
         initialize(self)
 
-    def forward(self, token_ids: Tensor, *, token_mask: Tensor | None = None, cache: KVCache | None = None) -> Tensor:
-        new = torch.ones_like(token_ids).bool() if token_mask is None else token_mask
-        real = new if cache is None else cache.extend_mask(new)
-        positions = self.positions[positions_of(real)[:, -new.shape[1] :]]
-        x = self.dropout(self.embedding(token_ids) * self.embedding.embedding_dim**0.5 + positions)
-        mask = real[:, None, None]
+    def forward(self, token_ids: Tensor, *, token_mask: Tensor | None = None, cache: None = None) -> Tensor:
+        real = torch.ones_like(token_ids).bool() if token_mask is None else token_mask
+        order, is_syllable = positions_of(real), token_ids < self.num_syllables
+        if self.counts_anew:
+            order = torch.where(is_syllable, order - (real & ~is_syllable).sum(dim=1, keepdim=True), order)
+        x = self.embedding(token_ids) * self.embedding.embedding_dim**0.5 + self.positions[order.clamp(min=0)]
+        x, mask = self.dropout(x), real[:, None, None]
         if self.is_causal:
-            mask = mask & causal_mask(new.shape[1], real.shape[1])
-        for index, layer in enumerate(self.layers):
-            x = layer(x, mask=mask, cache=None if cache is None else cache.layers[index])
+            mask = mask & causal_mask(token_ids.shape[1], token_ids.shape[1])
+        for layer in self.layers:
+            x = layer(x, mask=mask)
         return F.linear(self.norm(x), self.embedding.weight[: self.num_syllables])
-
-    def make_cache(self, batch_size: int) -> KVCache:
-        return KVCache([LayerCache() for _ in self.layers], batch_size)
 
 
 def labelled(pair: PinyinPair) -> PinyinPair:
@@ -150,8 +152,8 @@ def written(model: nn.Module, pairs: list[PinyinPair]) -> list[tuple[str, ...]]:
     else:
         begin = torch.full_like(real[:, :1], SYLLABLES.bos_id, dtype=torch.long)
         prompt, mask = torch.cat([characters, begin], dim=1), torch.cat([real, begin.bool()], dim=1)
-        ids = generate(model, prompt, token_mask=mask, max_new_tokens=60, temperature=0.0, eos_id=SYLLABLES.eos_id)
-        ids = ids[:, prompt.shape[1] :]
+        options = {"max_new_tokens": 60, "temperature": 0.0, "eos_id": SYLLABLES.eos_id, "use_cache": False}
+        ids = generate(model, prompt, token_mask=mask, **options)[:, prompt.shape[1] :]
     rows = [row[: row.index(SYLLABLES.eos_id)] if SYLLABLES.eos_id in row else row for row in ids.tolist()]
     return [tuple(said for said in SYLLABLES.tokens(row) if said != NONE) for row in rows]
 
