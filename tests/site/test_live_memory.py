@@ -101,7 +101,7 @@ def test_the_address_brings_the_largest_model(live: Live) -> None:
     hold(figure, START | {"batch": 1, "length": 2**17, "width": 4096, "layers": 48, "bytes": 2}, "en")
 
 
-@pytest.mark.parametrize(("lang", "scores", "hatching"), [("zh", "权重", "斜线"), ("en", "Weights", "Hatching")])
+@pytest.mark.parametrize(("lang", "scores", "hatching"), [("zh", "注意力", "斜线"), ("en", "Attention", "Hatching")])
 def test_the_term_with_n_squared_is_marked_by_hatching_and_in_words(
     live: Live, lang: str, scores: str, hatching: str
 ) -> None:

@@ -13,7 +13,7 @@
         parameters: "参数", gradients: "梯度", optimizer: "优化器状态（AdamW）", norms: "归一化", projections: "投影（Q、K、V 与各头的输出）",
         scores: "注意力权重", feed_forward: "前馈网络", logits: "logits",
       },
-      short: { optimizer: "AdamW", projections: "投影", scores: "权重", feed_forward: "前馈网络" },
+      short: { optimizer: "AdamW", projections: "投影", scores: "注意力", feed_forward: "前馈网络" },
       total: "训练要占 {0}：参数、梯度和优化器状态 {1}，中间结果（激活）{2}。全部内存中有 {3}% 随 n² 增长。",
       overtakes: "从 n\u00a0=\u00a0{0} 起，随 n² 增长的部分超过其余的中间结果；从 n\u00a0=\u00a0{1} 起，超过其余的全部。",
       copy: "优化器状态里有三分之一是参数的 float32 副本。", picture: "各项所占内存的条形图。斜线表示随 n² 增长的一项",
@@ -26,7 +26,7 @@
         projections: "Projections (Q, K, V and the heads’ outputs)", scores: "Attention weights", feed_forward: "Feed-forward network",
         logits: "Logits",
       },
-      short: { optimizer: "AdamW", projections: "Projections", scores: "Weights", feed_forward: "Feed-forward" },
+      short: { optimizer: "AdamW", projections: "Projections", scores: "Attention", feed_forward: "Feed-forward" },
       total: "Training needs {0}: {1} for parameters, gradients and optimizer state, " +
         "{2} for intermediate results (activations). Of all this, {3}% grows with n². ",
       overtakes: "The part with n² outweighs the other intermediate results from n\u00a0=\u00a0{0} on, " +
