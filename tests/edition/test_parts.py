@@ -80,3 +80,14 @@ print(claim)
 def test_an_unknown_point_is_refused(book: Path):
     with pytest.raises(ValueError, match=r"01-small has no section or point '1\.1\.7'"):
         part_of(read(book), "1.1.7")
+
+
+CLOSING = '\n+++ {"lang": "zh"}\n\n(closing-1-1)=\n### 收尾\n\n完。\n\n+++ {"lang": "en"}\n\n(closing-1-1)=\n### Closing\n\nDone.\n'
+
+
+def test_a_closing_belongs_to_its_section_and_to_no_point(book: Path):
+    before = part_of(read(book), "1.1.1")
+    book.write_text(book.read_text(encoding="utf-8") + CLOSING, encoding="utf-8")
+    source = read(book)
+    assert [cell.id for cell in part_of(source, "1.1.1").cells] == [cell.id for cell in before.cells]
+    assert "(closing-1-1)=" in part_of(source, "1.1").cells[-1].source

@@ -85,7 +85,7 @@ def _of_point(source: Source, name: str) -> set[str]:
     label = f"(point-{name.replace('.', '-')})="
     inside, found = False, set()
     for zh, _ in source.pairs():
-        heads = [line for line in zh.source.splitlines() if line.startswith(("(point-", "(section-"))]
+        heads = [line for line in zh.source.splitlines() if line.startswith(("(point-", "(section-", "(closing-"))]
         inside = label in heads if heads else inside
         if inside:
             found.add(zh.id)

@@ -1,12 +1,12 @@
 """The outline that the book mirrors (`chapters/outline.json`), and the check that the headings follow it.
 
 Chapters and sections carry the outline's words verbatim; a point has a title of ours, and right below it the outline's sentence as
-a quotation. `chapters/status.toml` lists the points that are finished.
+a quotation. A section may end with a part of ours, labelled `closing-1-2`. `chapters/status.toml` lists the points that are finished.
 
 Book: §0
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -54,13 +54,15 @@ def finished_points() -> list[str]:
     return read_toml(paths.chapters_dir() / "status.toml", "finished")
 
 
-def expected_headings(number: int) -> list[Heading]:
-    """The headings of levels 1 to 3 that chapter `number` must have, in order."""
+def expected_headings(number: int, closings: Collection[str] = ()) -> list[Heading]:
+    """The headings of levels 1 to 3 that chapter `number` must have, in order, where the sections of `closings` end with a part of ours."""
     chapter = chapter_outline(number)
     headings = [Heading(1, f"chapter-{number}", _both(chapter), None)]
     for section in chapter["sections"]:
         headings.append(Heading(2, f"section-{section['id'].replace('.', '-')}", _both(section), None))
         headings += [Heading(3, f"point-{p['id'].replace('.', '-')}", None, _both(p)) for p in section["points"]]
+        closing = f"closing-{section['id'].replace('.', '-')}"
+        headings += [Heading(3, closing, None, None)] if closing in closings else []
     return headings
 
 
@@ -77,7 +79,7 @@ def _both(entry: dict) -> dict[str, str]:
 
 def _edition_findings(source: Source, lang: str) -> list[Finding]:
     found = [entry for cell in source.edition(lang) if cell.kind == "markdown" for entry in _headings(cell)]
-    wanted = expected_headings(source.number or 0)
+    wanted = expected_headings(source.number or 0, {label for _, label, *_ in found if label})
     findings = []
     for heading, entry in zip(wanted, found, strict=False):
         level, label, text, quote, place = entry

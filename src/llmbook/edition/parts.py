@@ -27,7 +27,9 @@ def part_of(source: Source, name: str) -> Source:
     before: list[Cell] = []
     part: list[Cell] = []
     for cell in source.cells:
-        labels = [line[1:-2] for line in cell.source.splitlines() if line.startswith(("(section-", "(point-"))]
+        labels = [
+            line[1:-2] for line in cell.source.splitlines() if line.startswith(("(section-", "(point-", "(closing-"))
+        ]
         if cell.kind == "markdown" and labels:
             numbers = [label.partition("-")[2].replace("-", ".") for label in labels]
             inside = any(number == name or number.startswith(f"{name}.") for number in numbers)

@@ -18,10 +18,11 @@ from sphinx.transforms import SphinxTransform
 
 PAGE = re.compile(r"(?:.*/)?section-(\d+)-(\d+)")
 POINT = re.compile(r"point-(\d+)-(\d+)-(\d+)")
+CLOSING = re.compile(r"closing-\d+-\d+")
 
 
 class LabelsFirst(SphinxTransform):
-    """Puts a heading's explicit label before the identifier that was made from its words, and counts a point's parts.
+    """Puts a heading's explicit label before the identifier that was made from its words, and counts the parts of a point or a closing.
 
     So every heading has the same address in both languages.
     """
@@ -35,7 +36,7 @@ class LabelsFirst(SphinxTransform):
         for section in self.document.findall(nodes.section):
             section["ids"].sort(key=lambda identifier: identifier not in explicit)
         for point in self.document.findall(nodes.section):
-            if not POINT.fullmatch(point["ids"][0]):
+            if not (POINT.fullmatch(point["ids"][0]) or CLOSING.fullmatch(point["ids"][0])):
                 continue
             for count, part in enumerate(filter(lambda node: isinstance(node, nodes.section), point.children), start=1):
                 identifier = f"{point['ids'][0]}-{count}"
