@@ -143,8 +143,8 @@ def test_the_sentence_says_the_factors_in_both_languages(live: Live) -> None:
     powers = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
     factor = f"{digits} × 10{str(int(power)).translate(powers)}"
     zh, en = (live("depth").open(lang).reading for lang in ("zh", "en"))
-    assert zh.startswith(f"24 层：第一层输入处的梯度，范数是输出处的 {factor} 倍；")
-    assert en.startswith(f"Depth 24: the gradient’s norm at the input of the first layer is {factor} times that")
+    assert zh.startswith(f"24 个子层：第一个子层输入处的梯度，范数是输出处的 {factor} 倍；")
+    assert en.startswith(f"24 sublayers: the gradient’s norm at the input of the first is {factor} times that")
 
 
 def test_marks_say_their_numbers_and_are_never_crowded(live: Live) -> None:

@@ -7,20 +7,20 @@
   const { generator, dot, transposed, step } = window.LLMBook.gradients;
   const WORDS = {
     zh: {
-      depth: "层数 L", residual: "残差连接", norm: "层归一化", gain: "权重的倍数 g",
+      depth: "子层数 F", residual: "残差连接", norm: "层归一化", gain: "权重的倍数 g",
       none: "不用", pre: "前置归一化", post: "后置归一化",
-      reading: "{0} 层：第一层输入处的梯度，范数是输出处的 {1} 倍；x 的范数，输出处是输入处的 {2} 倍",
-      key: "实线、圆点：梯度的范数；虚线、方块：x 的范数。横轴：过了 l 层之后，0 是输入，{0} 是输出。纵轴取对数。",
-      gradient: "梯度的范数", forward: "x 的范数", across: "过了 l 层",
+      reading: "{0} 个子层：第一个子层输入处的梯度，范数是输出处的 {1} 倍；x 的范数，输出处是输入处的 {2} 倍",
+      key: "实线、圆点：梯度的范数；虚线、方块：x 的范数。横轴：过了 l 个子层之后，0 是输入，{0} 是输出。纵轴取对数。",
+      gradient: "梯度的范数", forward: "x 的范数", across: "过了 l 个子层",
     },
     en: {
-      depth: "Depth L", residual: "Residual connection", norm: "Layer normalization", gain: "Gain of the weights, g",
+      depth: "Sublayers F", residual: "Residual connection", norm: "Layer normalization", gain: "Gain of the weights, g",
       none: "none", pre: "pre-norm", post: "post-norm",
-      reading: "Depth {0}: the gradient’s norm at the input of the first layer is {1} times that at the output; " +
+      reading: "{0} sublayers: the gradient’s norm at the input of the first is {1} times that at the output; " +
         "the norm of x at the output is {2} times that at the input",
       key: "Solid line, circles: the norm of the gradient. Dashed line, squares: the norm of x. " +
-        "Across: after l layers, 0 is the input and {0} the output. The vertical scale is logarithmic.",
-      gradient: "norm of the gradient", forward: "norm of x", across: "after l layers",
+        "Across: after l sublayers, 0 is the input and {0} the output. The vertical scale is logarithmic.",
+      gradient: "norm of the gradient", forward: "norm of x", across: "after l sublayers",
     },
   };
   const DEEPEST = 48;
