@@ -20,7 +20,11 @@ def notebook(code: str, call: str = f'check("{NAME}", "en")') -> str:
 def test_a_right_function_passes(capsys: pytest.CaptureFixture[str]) -> None:
     notebook(find_exercise(NAME).text("solution"))
     out = capsys.readouterr().out
-    assert out == f"{NAME}: 2 of 2 checks pass\n✓ two queries, three keys, all visible\n✓ one key is hidden\n"
+    seen = f"{NAME}: 2 of 2 checks pass\n✓ two queries, three keys, all visible\n✓ one key is hidden\n\n"
+    assert out == seen + (
+        "Grading makes 4 further checks, not made here: a batch of different lengths; some rows see nothing; "
+        "the gradient where rows see nothing; very large scores.\n"
+    )
 
 
 def test_a_wrong_one_is_told_input_expectation_result_and_misconception() -> None:
@@ -93,3 +97,32 @@ def test_what_cannot_be_checked_is_told() -> None:
             call("1.1.2/which-family")
     with pytest.raises(ValueError, match="language is 'de'"):
         check(NAME, "de")
+
+
+@pytest.mark.parametrize(
+    ("name", "wrap", "says"),
+    [
+        (
+            "1.3.2/parameter-count",
+            "torch.tensor(f(*args))",
+            "the value is right, its kind is not: expected int, got Tensor",
+        ),
+        ("1.3.2/parameter-count", "float(f(*args))", "the value is right, its kind is not: expected int, got float"),
+        ("1.2.1/teacher-forcing-loss", "f(*args).item()", "the value is right, its kind is not: expected Tensor"),
+        ("1.2.1/teacher-forcing-loss", "f(*args)[None]", "the value is right, its kind is not: expected Tensor"),
+    ],
+)
+def test_right_in_value_and_wrong_in_kind_is_said(name: str, wrap: str, says: str) -> None:
+    exercise = find_exercise(name)
+    code = f"{exercise.text('solution')}\nimport torch\nf = {exercise.function}\ndef {exercise.function}(*args): return {wrap}"
+    with pytest.raises(NotYetError, match=says.replace("[", r"\[")):
+        notebook(code, f'check("{name}", "en")')
+
+
+def test_one_case_that_agrees_is_no_misconception_if_another_does_not() -> None:
+    """The sum over tokens divided by their number in the longest sentence: on one sentence without padding that is the mean."""
+    name = "1.2.1/teacher-forcing-loss"
+    wrong = find_exercise(name).text("solution").replace("counted.sum().clamp(min=1)", "logits.shape[1]")
+    with pytest.raises(NotYetError) as error:
+        notebook(wrong, f'check("{name}", "en")')
+    assert "misconception" not in str(error.value)

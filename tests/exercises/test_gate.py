@@ -13,13 +13,14 @@ from llmbook.edition.assignment import exercise_notebook
 from llmbook.edition.book import Book
 from llmbook.exercises import guest
 from llmbook.exercises.exercise import KINDS, Exercise, exercises, find_exercise
-from llmbook.exercises.reporting import report
+from llmbook.exercises.reporting import report, ruled_out, shown_args
 from llmbook.exercises.scoring import score
 from llmbook.exercises.verdicts import local_call, misconception, try_cases
 
 BOOK = Book.read()
 ALL = BOOK.exercises
 CODED = [exercise for exercise in ALL if exercise.kind != "open"]
+RARE = {"nothing-to-predict", "row-of-nothing", "uniform-row"}  # nothing to predict, nothing to see
 WRONG = [(exercise, name) for exercise in CODED for name in exercise.misconceptions]
 
 
@@ -106,8 +107,32 @@ def test_a_student_is_shown_no_hidden_check(exercise: Exercise) -> None:
     for name in ["stub", *exercise.misconceptions]:
         for lang in LANGUAGES:
             text = report(exercise, verdicts(exercise, name), lang)
+            lines = text.splitlines()
             for one in verdicts(exercise, name):
-                assert (one.case.title[lang] in text) == one.case.public
+                assert any(line[2:] == one.case.title[lang] for line in lines) == one.case.public
+                assert (one.case.title[lang] in text) == (one.case.public or not one.passed)
+                if not one.case.public:
+                    assert shown_args(exercise, one.case) not in text
+
+
+@pytest.mark.parametrize("exercise", CODED, ids=named)
+def test_public_checks_show_what_a_usual_slip_gets_wrong(exercise: Exercise) -> None:
+    """Public cases are drawn with all sizes distinct and nothing symmetric, so that only what rare inputs bring to light passes them."""
+    unseen = [
+        name
+        for name in exercise.misconceptions
+        if all(one.passed for one in verdicts(exercise, name) if one.case.public)
+    ]
+    assert set(unseen) <= RARE
+
+
+@pytest.mark.parametrize("exercise", CODED, ids=named)
+def test_what_a_task_rules_out_is_not_in_its_solution_and_is_told_where_it_is(exercise: Exercise) -> None:
+    assert ruled_out(exercise, [exercise.text("solution"), exercise.text("stub")], "en") == ""
+    for name in exercise.facts.get("ruled_out", ()):
+        own = f"def {exercise.function}(*args):\n    return F.{name}(*args)"
+        assert name in ruled_out(exercise, ["%timeit x", own], "en")
+        assert ruled_out(exercise, [f"F.{name}(1)", own.replace(exercise.function, "other")], "zh") == ""
 
 
 def test_ids_and_functions_are_different() -> None:

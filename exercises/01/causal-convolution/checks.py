@@ -16,6 +16,10 @@ def cases() -> list[Case]:
     draw = torch.Generator().manual_seed(112)
     steps = torch.tensor([[[1.0], [10.0], [100.0], [1000.0], [10000.0]]])
     counting = torch.tensor([[[1.0, 2.0, 3.0]]])
+    small = (
+        torch.randint(-9, 10, (2, 5, 3), generator=draw).float(),
+        torch.randint(-9, 10, (4, 3, 2), generator=draw).float(),
+    )
     x, weight = (
         torch.randn(3, 9, 4, generator=draw),
         torch.randn(5, 4, 3, generator=draw),
@@ -28,14 +32,17 @@ def cases() -> list[Case]:
             public=True,
         ),
         Case(
-            {"zh": "间隔 2", "en": "a dilation of 2"},
-            (steps, counting, 2),
+            {
+                "zh": "两句，三个数变四个，间隔 2",
+                "en": "two sentences, three numbers to four, a dilation of 2",
+            },
+            (*small, 2),
             2,
             public=True,
         ),
-        Case({"zh": "随机的输入", "en": "random input"}, (x, weight, 1), 2),
+        Case({"zh": "更长的句子", "en": "longer sentences"}, (x, weight, 1), 2),
         Case(
-            {"zh": "随机的输入，间隔 4", "en": "random input, a dilation of 4"},
+            {"zh": "间隔 4", "en": "a dilation of 4"},
             (x, weight[:, :, :2].contiguous(), 4),
             1,
         ),

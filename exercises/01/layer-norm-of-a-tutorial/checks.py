@@ -15,6 +15,8 @@ def cases() -> list[Case]:
     draw = torch.Generator().manual_seed(1420)
     ones, zeros = torch.ones(4), torch.zeros(4)
     x = torch.randn(2, 3, 16, generator=draw) + 2
+    small = torch.randint(-9, 10, (2, 3, 4), generator=draw) / 8
+    small[1, 2] = torch.tensor([1.0, 1.0, 1.0, 1.25])
     gain, bias = torch.randn(16, generator=draw), torch.randn(16, generator=draw)
     return [
         Case(
@@ -24,13 +26,11 @@ def cases() -> list[Case]:
             public=True,
         ),
         Case(
-            {"zh": "两行，大小不同", "en": "two rows of different size"},
-            (
-                torch.tensor([[[0.0, 2.0, 0.0, 2.0], [1.0, 1.0, 1.0, 1.01]]]),
-                ones,
-                zeros,
-                1e-2,
-            ),
+            {
+                "zh": "两句，γ 与 β，ε 不小",
+                "en": "two sentences, γ and β, an ε that is not small",
+            },
+            (small, gain[:4], bias[:4], 0.25),
             1,
             public=True,
         ),

@@ -38,20 +38,26 @@ def cases() -> list[Case]:
         ]
         return (torch.randn(batch, length, width, generator=draw), *weights, num_heads)
 
-    eye = torch.eye(4)
-    steps = torch.tensor(
-        [[[3.0, 0.0, 0.0, 1.0], [0.0, 3.0, 1.0, 0.0], [1.0, 0.0, 3.0, 0.0]]]
-    )
+    def small(length: int, width: int, num_heads: int) -> tuple:
+        parts = [
+            torch.randint(-2, 3, (1, length, width), generator=draw),
+            *torch.randint(-2, 3, (4, width, width), generator=draw),
+        ]
+        return (*(part / 2 for part in parts), num_heads)
+
     return [
         Case(
             {"zh": "一个头", "en": "one head"},
-            (steps, eye, eye, eye, eye, 1),
+            small(3, 4, 1),
             1,
             public=True,
         ),
         Case(
-            {"zh": "两个头，三个位置", "en": "two heads, three positions"},
-            (steps, eye, eye, eye, eye.flip(0), 2),
+            {
+                "zh": "两个头各宽 3，五个位置",
+                "en": "two heads of width 3, five positions",
+            },
+            small(5, 6, 2),
             2,
             public=True,
         ),

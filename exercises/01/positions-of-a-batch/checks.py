@@ -13,19 +13,20 @@ def oracle(x: Tensor, table: Tensor, first: int = 0) -> Tensor:
 
 def cases() -> list[Case]:
     draw = torch.Generator().manual_seed(124)
-    table = torch.arange(12.0).reshape(6, 2)
+    table = torch.randint(-9, 10, (6, 4), generator=draw).float()
+    x = torch.randint(-9, 10, (2, 3, 4), generator=draw).float()
     wide = torch.randn(32, 5, generator=draw)
     same = torch.randn(4, 4, 5, generator=draw)
     return [
         Case(
             {"zh": "两句，每句三个词元", "en": "two sentences of three tokens"},
-            (torch.ones(2, 3, 2), table, 0),
+            (x, table, 0),
             2,
             public=True,
         ),
         Case(
             {"zh": "接着写：从位置 2 起", "en": "writing goes on at position 2"},
-            (torch.ones(2, 1, 2), table, 2),
+            (x[:, :1], table, 2),
             2,
             public=True,
         ),

@@ -16,10 +16,10 @@ PARAMETER = "AccumulateGrad"  # where a path ends, no operation
 def longest_chain(output: Float[Tensor, "..."], *, products_only: bool = True) -> int:
     """The most operations on one path of the graph that made `output`: as the program is written, they wait for each other.
 
-    C(v) = c(v) + max C(u) over the operations u whose results v needs, with c(v) = 1 if v counts, else 0. With
-    all operations counted it is the depth (span) of this program's graph, in operations, against its work, their number (Brent 1974, "The
-    Parallel Evaluation of General Arithmetic Expressions"). The graph is the one that PyTorch keeps for the backward pass, so only what a gradient flows
-    through is seen.
+    C(v) = c(v) + max C(u) over the operations u whose results v needs, with c(v) = 1 if v counts, else 0. With all operations
+    counted it is the depth (span) of this program's graph, in operations, against its work, their number (Brent 1974, "The Parallel
+    Evaluation of General Arithmetic Expressions"). The graph is the one that PyTorch keeps for the backward pass, so only what a
+    gradient flows through is seen.
 
     Args:
         output: the end of the computation; its graph may be thousands of operations deep.

@@ -11,7 +11,7 @@ from IPython.display import Markdown, display
 
 from llmbook.book.source import LANGUAGES, require_language
 from llmbook.exercises.exercise import Exercise, find_exercise
-from llmbook.exercises.reporting import report
+from llmbook.exercises.reporting import further, report
 from llmbook.exercises.verdicts import local_call, try_cases
 
 
@@ -52,7 +52,7 @@ def check(exercise_id: str, lang: str | None = None) -> None:
     text = "\n\n".join(report(exercise, verdicts, one) for one in languages)
     if not all(one.passed for one in verdicts):
         raise NotYetError(text)
-    print(text)
+    print("\n\n".join([text, *(further(exercise, one) for one in languages)]))
 
 
 def solution(exercise_id: str) -> None:

@@ -3,7 +3,9 @@
 Book: §0
 """
 
+import ast
 import inspect
+from collections.abc import Iterable
 
 from llmbook.exercises.exercise import Case, Exercise
 from llmbook.exercises.scoring import score
@@ -24,6 +26,10 @@ WORDS = {
         "passed": "✓ {title}",
         "input": "输入：{args}",
         "hidden": "另有 {all} 项不公开的检查，通过 {passed} 项。",
+        "missed": "没有通过的：{titles}。",
+        "further": "评分时还有 {all} 项检查，这里不做：{titles}。",
+        "rules": "代码里有题目不许用的：{names}。没有扣分，请看一看。",
+        "and": "；",
         "like": "看起来像这个误解：{what}",
     },
     "en": {
@@ -33,6 +39,10 @@ WORDS = {
         "passed": "✓ {title}",
         "input": "input: {args}",
         "hidden": "Of {all} further checks, which are not shown, {passed} pass.",
+        "missed": " Not passed: {titles}.",
+        "further": "Grading makes {all} further checks, not made here: {titles}.",
+        "rules": "The code uses what the task rules out: {names}. Nothing was deducted; please have a look.",
+        "and": "; ",
         "like": "This looks like a misconception: {what}",
     },
 }
@@ -41,7 +51,9 @@ WORDS = {
 def report(
     exercise: Exercise, verdicts: list[Verdict], lang: str, *, everything: bool = False, points: bool = False
 ) -> str:
-    """What a student is told: public cases with input and difference, the others only counted (`everything`: all of them)."""
+    """What a student is told: public cases with input and difference; of the others the number and what those that failed look at
+    (`everything`: all of them).
+    """
     words = WORDS[lang]
     counted = {"passed": sum(one.passed for one in verdicts), "all": len(verdicts)}
     head = words["score"].format(id=exercise.id, **counted)
@@ -56,7 +68,42 @@ def report(
             lines += [f"    {words['input'].format(args=shown_args(exercise, one.case))}", f"    {one.message[lang]}"]
     hidden = [one for one in verdicts if not one.case.public]
     if hidden and not everything:
-        lines.append(words["hidden"].format(all=len(hidden), passed=sum(one.passed for one in hidden)))
+        missed = [one.case.title[lang] for one in hidden if not one.passed]
+        line = words["hidden"].format(all=len(hidden), passed=len(hidden) - len(missed))
+        lines.append(line + (words["missed"].format(titles=words["and"].join(missed)) if missed else ""))
     if name := misconception(verdicts, exercise):
         lines.append(words["like"].format(what=exercise.misconceptions[name][lang]))
     return "\n".join(lines)
+
+
+def further(exercise: Exercise, lang: str) -> str:
+    """How many checks grading makes that a reader does not see, and what they look at."""
+    words = WORDS[lang]
+    titles = [case.title[lang] for case in exercise.cases() if not case.public]
+    return words["further"].format(all=len(titles), titles=words["and"].join(titles))
+
+
+def ruled_out(exercise: Exercise, sources: Iterable[str], lang: str) -> str:
+    """What an instructor is told of names in the code that the task rules out; "" where there are none."""
+    found = sorted(names_beside(exercise.function, sources) & set(exercise.facts.get("ruled_out", ())))
+    return WORDS[lang]["rules"].format(names=", ".join(found)) if found else ""
+
+
+def names_beside(function: str, sources: Iterable[str]) -> set[str]:
+    """The names, attributes and imported names in the cells that define a function; a cell that is no Python has none."""
+    found: set[str] = set()
+    for source in sources:
+        try:
+            nodes = list(ast.walk(ast.parse(source)))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        if not any(isinstance(node, ast.FunctionDef) and node.name == function for node in nodes):
+            continue
+        for node in nodes:
+            if isinstance(node, ast.Name):
+                found.add(node.id)
+            elif isinstance(node, ast.Attribute):
+                found.add(node.attr)
+            elif isinstance(node, ast.alias):
+                found |= set(node.name.split("."))
+    return found

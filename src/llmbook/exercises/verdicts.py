@@ -20,7 +20,7 @@ from llmbook.exercises.foreign_text import printable
 
 Answer = dict[str, Any]
 Call = Callable[[str, list[Any], bool], Answer]
-MOST_NUMBERS = 24
+MOST_NUMBERS = 40
 STOPPED: dict[str, Text] = {
     "time": {"zh": "运行超时，被停下", "en": "it did not end in time and was stopped"},
     "memory": {"zh": "内存超限，被停下", "en": "it took more memory than allowed and was stopped"},
@@ -104,9 +104,10 @@ def right_answer(exercise: Exercise, case: Case) -> Answer:
 
 
 def misconception(verdicts: Iterable[Verdict], exercise: Exercise) -> str | None:
-    """The misconception that explains most of the failed cases; of equals, the one that `exercise.toml` names first."""
-    votes = [name for one in verdicts for name in one.looks_like]
-    return max(exercise.misconceptions, key=votes.count) if votes else None
+    """The misconception whose answers are those of every failed case; of several, the one that `exercise.toml` names first."""
+    failed = [set(one.looks_like) for one in verdicts if not one.passed]
+    agreed = set.intersection(*failed) if failed else set()
+    return next((name for name in exercise.misconceptions if name in agreed), None)
 
 
 def same(case: Case, one: Answer, other: Answer) -> bool:
@@ -166,6 +167,8 @@ def _value_difference(wanted: Any, value: Any, tolerance: float) -> Text | None:
         return {"zh": "它返回了 None；是不是漏了 return？", "en": "it returns None; is a return missing?"}
     if isinstance(wanted, list | tuple) and isinstance(value, list | tuple):
         return _parts_difference(wanted, value, tolerance)
+    if found := _kind_difference(wanted, value, tolerance):
+        return found
     if isinstance(wanted, torch.Tensor):
         return _tensor_difference(wanted, value, tolerance)
     if isinstance(wanted, float) and isinstance(value, int | float) and not isinstance(value, bool):
@@ -175,6 +178,30 @@ def _value_difference(wanted: Any, value: Any, tolerance: float) -> Text | None:
     if right:
         return None
     return {"zh": f"应得 {brief(wanted)}，得到 {brief(value)}", "en": f"expected {brief(wanted)}, got {brief(value)}"}
+
+
+def _kind_difference(wanted: Any, value: Any, tolerance: float) -> Text | None:
+    """An answer that is right in value and wrong in kind: a tensor for a number, a float for an int, and the other way round."""
+    numbers = [_number(one) for one in (wanted, value)]
+    kinds = [_kind(one) for one in (wanted, value)]
+    if None in numbers or kinds[0] == kinds[1] or (kinds == ["float", "int"]):
+        return None
+    if not np.isclose(numbers[1], numbers[0], rtol=tolerance, atol=tolerance, equal_nan=True):
+        return None
+    return {
+        "zh": f"值是对的，种类不对：应得 {kinds[0]}，得到 {kinds[1]}",
+        "en": f"the value is right, its kind is not: expected {kinds[0]}, got {kinds[1]}",
+    }
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, torch.Tensor):
+        return float(value) if value.numel() == 1 and not value.is_complex() else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _kind(value: Any) -> str:
+    return f"Tensor{list(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
 
 
 def _parts_difference(wanted: list | tuple, value: list | tuple, tolerance: float) -> Text | None:

@@ -20,7 +20,7 @@ import psutil
 from llmbook.atomic import write_text
 from llmbook.book.source import LANGUAGES
 from llmbook.exercises.exercise import Exercise, exercises
-from llmbook.exercises.reporting import report
+from llmbook.exercises.reporting import report, ruled_out
 from llmbook.exercises.scoring import score
 from llmbook.exercises.verdicts import Answer, Call, Verdict, misconception, try_cases
 from llmbook.grading.bubblewrap import Limits
@@ -63,7 +63,8 @@ def judge_notebook(
                 session.keeps_outputs = False
         finally:
             session.close()
-    judged.exercises = {exercise.id: _found(exercise, verdicts[exercise.id]) for exercise in asked}
+    code = [source for _, source in cells]
+    judged.exercises = {exercise.id: _found(exercise, verdicts[exercise.id], code) for exercise in asked}
     judged.seconds, judged.others = clock.seconds(), clock.others(session.cpu_seconds)
     return judged
 
@@ -79,12 +80,16 @@ def _caller(session: Session, folder: Path) -> Call:
     return call
 
 
-def _found(exercise: Exercise, verdicts: list[Verdict]) -> dict[str, Any]:
+def _found(exercise: Exercise, verdicts: list[Verdict], code: list[str]) -> dict[str, Any]:
+    def everything(lang: str) -> str:
+        told = [report(exercise, verdicts, lang, everything=True, points=True), ruled_out(exercise, code, lang)]
+        return "\n".join(filter(None, told))
+
     return {
         "score": score(exercise, verdicts),
         "points": exercise.points,
         "student": {lang: report(exercise, verdicts, lang, points=True) for lang in LANGUAGES},
-        "instructor": {lang: report(exercise, verdicts, lang, everything=True, points=True) for lang in LANGUAGES},
+        "instructor": {lang: everything(lang) for lang in LANGUAGES},
         "misconception": misconception(verdicts, exercise),
     }
 
