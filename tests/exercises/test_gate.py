@@ -108,11 +108,12 @@ def test_a_student_is_shown_no_hidden_check(exercise: Exercise) -> None:
         for lang in LANGUAGES:
             text = report(exercise, verdicts(exercise, name), lang)
             lines = text.splitlines()
+            seen = {shown_args(exercise, case) for case in exercise.cases() if case.public}
             for one in verdicts(exercise, name):
                 assert any(line[2:] == one.case.title[lang] for line in lines) == one.case.public
                 assert (one.case.title[lang] in text) == (one.case.public or not one.passed)
                 if not one.case.public:
-                    assert shown_args(exercise, one.case) not in text
+                    assert shown_args(exercise, one.case) in seen or shown_args(exercise, one.case) not in text
 
 
 @pytest.mark.parametrize("exercise", CODED, ids=named)

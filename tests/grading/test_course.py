@@ -415,14 +415,38 @@ def test_feedback_needs_no_network_and_shows_no_hidden_check(graded: Course, bro
 
 @pytest.mark.parametrize("form", grades.EXPORTS)
 def test_grades_are_exported(form: str, graded: Course, tmp_path: Path) -> None:
-    count = grades.export(graded, NAME, form, tmp_path / "new" / "grades.csv")
+    exported = grades.export(graded, NAME, form, tmp_path / "new" / "grades.csv")
     with (tmp_path / "new" / "grades.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file))
+    count = len(exported.students)
+    assert {row["student"] for row in grades.scores(graded, NAME) if row["needs_manual_grade"]} == set(exported.unread)
     header = {"csv": "student", "moodle": "ID number", "canvas": "Student"}[form]
     assert rows[0][0] == header
     assert len(rows) == count + 1 + (form == "canvas")
     baker = next(row for row in rows if row[0] == "baker")
     assert any(cell.replace(".", "").isdigit() and float(cell) > 0 for cell in baker[1:])
+
+
+@pytest.mark.parametrize("form", grades.EXPORTS)
+def test_an_export_has_a_column_for_each_exercise_on_request_and_quotes_what_is_no_number(
+    form: str, graded: Course, tmp_path: Path
+) -> None:
+    with graded.gradebook() as book:
+        for name in ("0012", "1e5"):
+            book.update_or_create_student(name)
+            book.update_or_create_submission(NAME, name)
+    grades.export(graded, NAME, form, tmp_path / "grades.csv", by_exercise=True)
+    text = (tmp_path / "grades.csv").read_text(encoding="utf-8-sig")
+    with graded.gradebook() as book:
+        for name in ("0012", "1e5"):
+            assert f'"{name}"' in text
+            book.remove_student(name)
+    header, *rows = csv.reader(text.splitlines())
+    slugs = {exercise.slug for exercise in exercises(1)}
+    assert slugs <= set(header)
+    baker = dict(zip(header, next(row for row in rows if row[0] == "baker"), strict=True))
+    total = {"csv": "score", "moodle": "Grade", "canvas": NAME}[form]
+    assert sum(float(baker[slug]) for slug in slugs) == float(baker[total]) > 0
 
 
 def test_nbgraders_own_command_judges_too(tmp_path: Path) -> None:
@@ -584,7 +608,7 @@ def test_the_demo_ends_as_the_page_for_instructors_shows(tmp_path: Path) -> None
         assert f"```\n{done.stdout}```\n" in (paths.root() / page).read_text(encoding="utf-8")
     feedback = (tmp_path / "my-demo" / "feedback" / "an" / NAME / "01.zh.html").read_text(encoding="utf-8")
     assert "判据写得好" in feedback
-    assert "an,78.0,80.0,False" in (tmp_path / "my-demo" / "grades.csv").read_text(encoding="utf-8-sig")
+    assert '"an",78.0,80.0,False' in (tmp_path / "my-demo" / "grades.csv").read_text(encoding="utf-8-sig")
 
 
 def test_a_course_by_its_commands(tmp_path: Path, graded: Course) -> None:
@@ -600,4 +624,4 @@ def test_a_course_by_its_commands(tmp_path: Path, graded: Course) -> None:
     assert "baker" in said("grade", NAME, "--course", "course")
     assert said("feedback", NAME, "--course", "course").strip().endswith("feedback/baker/chapter-01/01.zh.html")
     assert said("export", NAME, "grades.csv", "--form", "moodle", "--course", "course") == "1 students in grades.csv\n"
-    assert (tmp_path / "grades.csv").read_text().splitlines()[0] == "ID number,Grade"
+    assert (tmp_path / "grades.csv").read_text().splitlines()[0] == '"ID number","Grade"'

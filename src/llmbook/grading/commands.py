@@ -113,12 +113,16 @@ def course_export(
     assignment: str,
     to: Annotated[Path, typer.Argument(help="a CSV file")],
     form: Annotated[str, typer.Option(help="csv, moodle or canvas")] = "csv",
+    by_exercise: Annotated[bool, typer.Option("--by-exercise", help="a column for each exercise too")] = False,
     course: CourseDir = HERE,
 ) -> None:
     """Write grades as CSV, for a spreadsheet, Moodle or Canvas."""
     gradebook, grades, _ = _modules()
-    count = grades.export(gradebook.Course(course), assignment, form, to)
-    typer.echo(f"{count} students in {to}")
+    exported = grades.export(gradebook.Course(course), assignment, form, to, by_exercise=by_exercise)
+    typer.echo(f"{len(exported.students)} students in {to}")
+    if exported.unread:
+        unread = ", ".join(map(printable, exported.unread))
+        typer.echo(f"note: not final, for a person has still to read answers of {len(exported.unread)}: {unread}", err=True)
 
 
 @course_app.command("demo")
