@@ -1,10 +1,16 @@
 """`check` and `solution` as a notebook uses them, and what they say."""
 
-import pytest
+import signal
+import sys
+import time
 
-from llmbook.course import check, solution
-from llmbook.exercises.checking import NotYetError
+import pytest
+import torch
+
+from llmbook.course import case, check, solution
+from llmbook.exercises.checking import NotYetError, limited
 from llmbook.exercises.exercise import find_exercise
+from llmbook.exercises.verdicts import local_call
 
 NAME = "1.2.2/scaled-scores"
 
@@ -126,3 +132,34 @@ def test_one_case_that_agrees_is_no_misconception_if_another_does_not() -> None:
     with pytest.raises(NotYetError) as error:
         notebook(wrong, f'check("{name}", "en")')
     assert "misconception" not in str(error.value)
+
+
+def test_a_case_gives_the_input_and_what_was_expected_whole() -> None:
+    args, expected = case("1.1.2/causal-convolution", 2)
+    right = find_exercise("1.1.2/causal-convolution").solution()(*args)
+    assert torch.allclose(right, expected)
+    with pytest.raises(NotYetError, match=r'once more: args, expected = case\("1\.1\.2/causal-convolution", 2\)'):
+        notebook(
+            "def causal_convolution(x, weight, dilation): return x[..., :1] * 0",
+            'check("1.1.2/causal-convolution", "en")',
+        )
+    for number in (0, 3, "1", True):
+        with pytest.raises(ValueError, match="has the public checks 1 to 2; got"):
+            case("1.1.2/causal-convolution", number)
+
+
+def test_a_call_that_does_not_end_is_stopped_and_one_that_ends_the_program_is_an_error() -> None:
+    def endless(*_: object) -> None:
+        while True:
+            try:
+                time.sleep(0.01)
+            except Exception:
+                continue
+
+    before = signal.getsignal(signal.SIGALRM)
+    assert limited(local_call(endless), 0.2)("f", [], False) == {"stopped": "time"}
+    assert limited(local_call(lambda: sys.exit(3)), 5)("f", [], False)["error"] == "SystemExit"
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    with pytest.raises(NotYetError, match="SystemExit: 3"):
+        notebook("import sys\ndef attention_weights(q, k, visible): sys.exit(3)")

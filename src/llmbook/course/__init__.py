@@ -1,6 +1,6 @@
-"""What notebooks import: `check` and `solution` of exercises, and what `llmbook.notebook` has."""
+"""What notebooks import: `check`, `case` and `solution` of exercises, and what `llmbook.notebook` has."""
 
-from llmbook.exercises.checking import check, solution
+from llmbook.exercises.checking import case, check, solution
 from llmbook.notebook import claim, recorded, show
 
-__all__ = ["check", "claim", "recorded", "show", "solution"]
+__all__ = ["case", "check", "claim", "recorded", "show", "solution"]

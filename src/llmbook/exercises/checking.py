@@ -1,18 +1,26 @@
-"""`check("1.2.2/scaled-scores")` in a notebook: the public checks on the reader's own function, explained; and its solution on request.
+"""`check("1.2.2/scaled-scores")` in a notebook: the public checks on the reader's own function, explained; a check's input, and a solution,
+on request.
 
 Book: §0
 """
 
 import inspect
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from IPython.display import Markdown, display
 
 from llmbook.book.source import LANGUAGES, require_language
+from llmbook.exercises import guest
 from llmbook.exercises.exercise import Exercise, find_exercise
 from llmbook.exercises.reporting import further, report
-from llmbook.exercises.verdicts import local_call, try_cases
+from llmbook.exercises.verdicts import Answer, Call, local_call, right_answer, try_cases
+
+CALL_SECONDS = 30.0  # a call that takes longer is stopped, where the system can
 
 
 class NotYetError(AssertionError):
@@ -33,7 +41,9 @@ def check(exercise_id: str, lang: str | None = None) -> None:
         NotYetError: a check does not pass; the message gives the input, what was expected, what came, and the likely misconception.
         ValueError: there is no such exercise, or a person grades it.
 
-    Leaves out: the checks that are not public, limits of time and memory, and any protection: it runs your own code as you do.
+    A call that takes more than 30 s is stopped, and one that ends the program does not end the notebook.
+
+    Leaves out: the checks that are not public, limits of memory, and any protection: it runs your own code as you do.
     """
     exercise = _with_code(exercise_id)
     languages = LANGUAGES if lang is None else (require_language(lang),)
@@ -48,11 +58,28 @@ def check(exercise_id: str, lang: str | None = None) -> None:
                 for one in languages
             )
         )
-    verdicts = try_cases(exercise, local_call(function), public=True)
+    verdicts = try_cases(exercise, limited(local_call(function)), public=True)
     text = "\n\n".join(report(exercise, verdicts, one) for one in languages)
     if not all(one.passed for one in verdicts):
         raise NotYetError(text)
     print("\n\n".join([text, *(further(exercise, one) for one in languages)]))
+
+
+def case(exercise_id: str, number: int) -> tuple[tuple[Any, ...], Any]:
+    """The arguments of a public check, and what was expected: `args, expected = case("1.2.2/scaled-scores", 2)`.
+
+    Args:
+        number: of the check as `check` lists them, from 1.
+
+    Raises:
+        ValueError: there is no such exercise or check.
+    """
+    exercise = _with_code(exercise_id)
+    public = [one for one in exercise.cases() if one.public]
+    if type(number) is not int or not 1 <= number <= len(public):
+        raise ValueError(f"{exercise_id} has the public checks 1 to {len(public)}; got {number!r}")
+    one = public[number - 1]
+    return one.args, guest.decode(right_answer(exercise, one)["value"])
 
 
 def solution(exercise_id: str) -> None:
@@ -62,6 +89,44 @@ def solution(exercise_id: str) -> None:
         ValueError: there is no such exercise, or it is an open question.
     """
     display(Markdown(f"```python\n{_with_code(exercise_id).text('solution')}```"))
+
+
+class _StoppedError(BaseException):
+    """No `except Exception` of the function's own holds it."""
+
+
+def limited(call: Call, seconds: float = CALL_SECONDS) -> Call:
+    """A call that is stopped after some time, and in which the end of the program is an error like others."""
+
+    def limited_call(function: str, args: list[Any], gradient: bool) -> Answer:
+        try:
+            with _alarm(seconds):
+                return call(function, args, gradient)
+        except _StoppedError:
+            return {"stopped": "time"}
+        except SystemExit as error:
+            return {"error": "SystemExit", "message": str(error), "line": ""}
+
+    return limited_call
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Raises _StoppedError after some time; without effect where there is no such signal, and outside of the main thread."""
+
+    def stop(_: int, __: FrameType | None) -> None:
+        raise _StoppedError
+
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _with_code(exercise_id: str) -> Exercise:

@@ -25,6 +25,7 @@ WORDS = {
         "failed": "✗ {title}",
         "passed": "✓ {title}",
         "input": "输入：{args}",
+        "again": '再看一遍：args, expected = case("{id}", {number})',
         "hidden": "另有 {all} 项不公开的检查，通过 {passed} 项。",
         "missed": "没有通过的：{titles}。",
         "further": "评分时还有 {all} 项检查，这里不做：{titles}。",
@@ -38,6 +39,7 @@ WORDS = {
         "failed": "✗ {title}",
         "passed": "✓ {title}",
         "input": "input: {args}",
+        "again": 'once more: args, expected = case("{id}", {number})',
         "hidden": "Of {all} further checks, which are not shown, {passed} pass.",
         "missed": " Not passed: {titles}.",
         "further": "Grading makes {all} further checks, not made here: {titles}.",
@@ -66,6 +68,9 @@ def report(
         lines.append(words["passed" if one.passed else "failed"].format(title=one.case.title[lang]))
         if not one.passed:
             lines += [f"    {words['input'].format(args=shown_args(exercise, one.case))}", f"    {one.message[lang]}"]
+        if not one.passed and one.case.public:
+            number = 1 + [other.case.public for other in verdicts[: verdicts.index(one)]].count(True)
+            lines.append(f"    {words['again'].format(id=exercise.id, number=number)}")
     hidden = [one for one in verdicts if not one.case.public]
     if hidden and not everything:
         missed = [one.case.title[lang] for one in hidden if not one.passed]

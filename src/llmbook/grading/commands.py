@@ -122,7 +122,9 @@ def course_export(
     typer.echo(f"{len(exported.students)} students in {to}")
     if exported.unread:
         unread = ", ".join(map(printable, exported.unread))
-        typer.echo(f"note: not final, for a person has still to read answers of {len(exported.unread)}: {unread}", err=True)
+        typer.echo(
+            f"note: not final, for a person has still to read answers of {len(exported.unread)}: {unread}", err=True
+        )
 
 
 @course_app.command("demo")
