@@ -1,4 +1,4 @@
-"""Why a few layers without residual connections fail: 宋词 with attention that looks at the position itself first, or at nothing else.
+"""Which residual connections eight layers need: 宋词 with both, with those around one kind of sublayer, with none.
 
 Book: §1.4.1
 """
@@ -17,36 +17,36 @@ from llmbook.training import cross_entropy, fit, warmup_cosine
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """`self_bias` is added to each score of a position with itself, before the softmax, in all layers and for good."""
+    """`around` says which sublayers have a residual connection: "both", "attention", "feed-forward" or "none".
 
-    num_layers: int
-    residual: bool = False
+    `self_bias` is added to each score of a position with itself, before the softmax, in all layers and for good.
+    """
+
+    around: str
+    num_layers: int = 8
     self_bias: float = 0.0
     d_model: int = 64
     num_heads: int = 2
     length: int = 64
     batch_size: int = 8
-    steps: int = 600
-    peak: float = 2e-3
+    steps: int = 2500
+    peak: float = 3e-3
     warmup_steps: int = 60
     betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 1.0
 
 
-KINDS = {
-    "": {},
-    ", self-bias": {"self_bias": 8.0},
-    ", only self": {"self_bias": 1e9},  # the weights are exactly 1 and 0
-    ", residual": {"residual": True},
-}
 CONFIGS = {
-    f"{num_layers} layers{kind}": Config(num_layers=num_layers, **changes)
-    for num_layers in (2, 4, 8)
-    for kind, changes in KINDS.items()
+    "both": Config(around="both"),
+    "attention only": Config(around="attention"),
+    "feed-forward only": Config(around="feed-forward"),
+    "none": Config(around="none"),
+    "none, self-bias": Config(around="none", self_bias=8.0),
 }
 SEEDS = (0, 1, 2)
-RATES = (1e-3, 3e-3, 1e-2)
+RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 SWEEP_SEEDS = (10,)
+MILESTONES = (1, 300, 600, 1200, 2500)
 DATA = ("poetry/songci.jsonl.gz", "poetry/shijing.jsonl.gz", "poetry/lunyu.jsonl.gz")
 
 
@@ -66,13 +66,20 @@ def loss(model: SequenceModel, window: Window) -> Tensor:
     return cross_entropy(model(window.token_ids), window.targets)
 
 
+def sublayer(layer: nn.Module, around: str, x: Tensor, norm: nn.Module, f: Callable[[Tensor], Tensor]) -> Tensor:
+    """x + f(norm(x)) where the sublayer has a residual connection, f(norm(x)) where not."""
+    kind = "attention" if norm is layer.mixer_norm else "feed-forward"
+    return x + f(norm(x)) if around in (kind, "both") else f(norm(x))
+
+
 def build(config: Config, vocab_size: int) -> SequenceModel:
     model = SequenceModel(SequenceModelConfig(
         vocab_size=vocab_size, mixer="attention", d_model=config.d_model,
-        num_layers=config.num_layers, num_heads=config.num_heads, residual=config.residual,
+        num_layers=config.num_layers, num_heads=config.num_heads,
     ))  # fmt: skip
-    if config.self_bias:
-        for layer in model.layers:
+    for layer in model.layers:
+        layer.sublayer = partial(sublayer, layer, config.around)
+        if config.self_bias:
             layer.mixer.attention = SelfBiased(layer.mixer.attention, config.self_bias)
     return model
 
@@ -110,17 +117,29 @@ def likeness(model: SequenceModel, ids: Tensor) -> float:
     return (x.mean(dim=1).square().sum(dim=-1) / x.square().sum(dim=-1).mean(dim=-1)).mean().item()
 
 
-def evaluate(model: SequenceModel, config: Config, *, limit: int | None = None) -> dict[str, float]:
-    """The loss on the test part, and how alike positions are, trained and before the training."""
+def gradient_sizes(model: SequenceModel, window: Window) -> tuple[float, float]:
+    """The root mean square of a matrix's gradient, the median over W_Q and W_K, and over the layers' other matrices."""
+    matrices = {name: matrix for name, matrix in model.layers.named_parameters() if matrix.ndim == 2}
+    gradients = torch.autograd.grad(loss(model, window), list(matrices.values()))
+    sizes = {name: g.square().mean().sqrt() for name, g in zip(matrices, gradients, strict=True)}
+    looking = {name for name in sizes if ".query." in name or ".key." in name}
+    looks, others = [sizes[name] for name in looking], [sizes[name] for name in sizes.keys() - looking]
+    return torch.stack(looks).quantile(0.5).item(), torch.stack(others).quantile(0.5).item()
+
+
+def follow(model: SequenceModel, config: Config, *, limit: int | None = None) -> dict[str, float]:
+    """The validation loss, how alike positions are, and the sizes of gradients on one batch of the training part."""
     lyrics = song_lyrics()
-    torch.manual_seed(0)
-    fresh = build(config, lyrics.characters.vocab_size).to(next(model.parameters()).dtype)
-    passages = lyrics.test[: 16 * 32].view(16, 32)
-    return {
-        "loss": loss_on(model, lyrics.test, config, limit),
-        "alike_untrained": likeness(fresh, passages),
-        "alike": likeness(model, passages),
-    }
+    passages = lyrics.validation[: 16 * 32].view(16, 32)
+    batch = random_windows(lyrics.train, length=config.length, batch_size=config.batch_size, seed=1000)(0)
+    looks, others = gradient_sizes(model, batch)
+    few = loss_on(model, lyrics.validation, config, limit or 64)
+    return {"loss": few, "alike": likeness(model, passages), "looks": looks, "others": others}
+
+
+def evaluate(model: SequenceModel, config: Config, *, limit: int | None = None) -> dict[str, float]:
+    """The loss on the test part."""
+    return {"loss": loss_on(model, song_lyrics().test, config, limit)}
 
 
 def validate(model: SequenceModel, config: Config, *, limit: int | None = None) -> float:
