@@ -182,11 +182,11 @@ def _value_difference(wanted: Any, value: Any, tolerance: float) -> Text | None:
 
 def _kind_difference(wanted: Any, value: Any, tolerance: float) -> Text | None:
     """An answer that is right in value and wrong in kind: a tensor for a number, a float for an int, and the other way round."""
-    numbers = [_number(one) for one in (wanted, value)]
+    right, found = _number(wanted), _number(value)
     kinds = [_kind(one) for one in (wanted, value)]
-    if None in numbers or kinds[0] == kinds[1] or (kinds == ["float", "int"]):
+    if right is None or found is None or kinds[0] == kinds[1] or kinds == ["float", "int"]:
         return None
-    if not np.isclose(numbers[1], numbers[0], rtol=tolerance, atol=tolerance, equal_nan=True):
+    if not np.isclose(found, right, rtol=tolerance, atol=tolerance, equal_nan=True):
         return None
     return {
         "zh": f"值是对的，种类不对：应得 {kinds[0]}，得到 {kinds[1]}",
