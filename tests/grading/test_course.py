@@ -25,6 +25,7 @@ from playwright.sync_api import Browser
 from llmbook import paths
 from llmbook.book.source import LANGUAGES
 from llmbook.exercises.exercise import exercises, find_exercise
+from llmbook.exercises.reporting import shown_args
 from llmbook.grading import course as courses
 from llmbook.grading import grade as grading
 from llmbook.grading import grades, judging, nbgrader_steps
@@ -391,19 +392,27 @@ def test_the_grading_page_reads_scores_and_changes_them_and_a_regrade_keeps_that
     assert set(grading.submissions_to_grade(graded, NAME)) == NAMELESS
 
 
-def test_feedback_needs_no_network_and_shows_no_hidden_check(graded: Course, browser: Browser) -> None:
+def test_feedback_needs_no_network_and_shows_no_input_of_a_hidden_check(graded: Course, browser: Browser) -> None:
     written = feedback(graded, NAME)
     assert {path.parents[1].name for path in written} >= {"an", "baker", "chen", "eve", "link"}
-    hidden = [case.title["zh"] for one in CODED for case in one.cases() if not case.public]
+    inputs = {case.public: set[str]() for one in CODED for case in one.cases()}
+    for one in CODED:
+        for case in one.cases():
+            inputs[case.public].add(shown_args(one, case))
+    hidden = inputs[False] - inputs[True]
+    assert len(hidden) > 20
     for path in (graded.root / "autograded").rglob("*.ipynb"):
         said = [cell.get("outputs", []) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
-        assert not any(title in json.dumps(said, ensure_ascii=False) for title in hidden)
+        assert not any(
+            json.dumps(args, ensure_ascii=False)[1:-1] in json.dumps(said, ensure_ascii=False) for args in hidden
+        )
     for path in written:
         text = path.read_text(encoding="utf-8")
         assert "<script" not in text
         assert "<math" in text
     chen = next(path for path in written if path.parents[1].name == "chen").read_text(encoding="utf-8")
     assert find_exercise("1.2.2/scaled-scores").misconceptions["no-scaling"]["zh"] in chen
+    assert "没有通过的：一批不同长度的句子" in chen
     page = browser.new_page()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
