@@ -62,14 +62,15 @@ def report(
     if points:
         head += words["points"].format(score=score(exercise, verdicts), most=exercise.points)
     lines = [head]
+    number = 0
     for one in verdicts:
+        number += one.case.public
         if not (one.case.public or everything):
             continue
         lines.append(words["passed" if one.passed else "failed"].format(title=one.case.title[lang]))
         if not one.passed:
             lines += [f"    {words['input'].format(args=shown_args(exercise, one.case))}", f"    {one.message[lang]}"]
         if not one.passed and one.case.public:
-            number = 1 + [other.case.public for other in verdicts[: verdicts.index(one)]].count(True)
             lines.append(f"    {words['again'].format(id=exercise.id, number=number)}")
     hidden = [one for one in verdicts if not one.case.public]
     if hidden and not everything:
