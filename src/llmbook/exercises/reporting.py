@@ -7,6 +7,7 @@ import ast
 import inspect
 from collections.abc import Iterable
 
+from llmbook.closure import parsed
 from llmbook.exercises.exercise import Case, Exercise
 from llmbook.exercises.scoring import score
 from llmbook.exercises.verdicts import Verdict, brief, misconception
@@ -100,7 +101,7 @@ def names_beside(function: str, sources: Iterable[str]) -> set[str]:
     found: set[str] = set()
     for source in sources:
         try:
-            nodes = list(ast.walk(ast.parse(source)))
+            nodes = list(ast.walk(parsed(source)))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         if not any(isinstance(node, ast.FunctionDef) and node.name == function for node in nodes):
