@@ -6,6 +6,7 @@ Book: §1.1.1
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -19,6 +20,7 @@ from llmbook.models import Seq2Seq, Seq2SeqConfig, Transformer, TransformerConfi
 from llmbook.nn.fused_lstm import fuse
 from llmbook.tokenizers import ByteBPE
 from llmbook.training import fit, teacher_forced, warmup_cosine
+from llmbook.training.tensor_file import write_tensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,12 @@ def train(config: Config, seed: int, *, fit: Callable = fit) -> nn.Module:
         seed=seed,
     )
     return model.eval()
+
+
+def export(model: nn.Module, config: Config, folder: Path) -> None:
+    """The weights in float16, for the chapter to write with; the tokenizer is the translator's."""
+    tensors = {name: parameter.detach().half() for name, parameter in model.named_parameters()}
+    write_tensors(folder / f"{config.kind.replace(' ', '-')}.safetensors", tensors, {})
 
 
 def written(model: nn.Module, pairs: list, tokenizer: ByteBPE, batch_size: int = 64) -> list[str]:

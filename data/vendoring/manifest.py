@@ -27,6 +27,10 @@ RUNS = {  # files under weights/, made by a recorded run: the run's licence (of 
         "CC-BY-SA-4.0 AND MPL-2.0 AND BSD-3-Clause AND BSD-2-Clause",
         "the Chinese-English translator, made by the recorded run of that name",
     ),
+    "translators": (
+        "CC-BY-SA-4.0 AND MPL-2.0 AND BSD-3-Clause AND BSD-2-Clause",
+        "a translator that the experiment with long sentences compares, made by the recorded run of that name",
+    ),
     "pinyin": ("CC-BY-SA-4.0", "the reader of Chinese (汉字 to pinyin), made by the recorded run of that name"),
 }
 File = tuple[str, dict[str, str] | list[dict[str, str]], str, str]

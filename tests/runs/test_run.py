@@ -362,7 +362,7 @@ WITH_WEIGHTS = (
 
 def export(model, config, folder):
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "toy.bin").write_bytes(b"weights of " + str(config.width).encode())
+    (folder / "toy.bin").write_text(f"{config.width} {sum(p.sum().item() for p in model.parameters()):.6f}")
 """
 )
 ENTRY = '[[file]]\npath = "weights/toy/toy.bin"\nlicence = "CC0-1.0"\nsha256 = "0"\nbytes = 0\nwhat = "toy"\n'
@@ -378,11 +378,11 @@ def test_new_weights_are_entered_into_the_manifest(tmp_path: Path, monkeypatch: 
     run = toy(tmp_path, WITH_WEIGHTS)
     receipts = made(run)
     content = (tmp_path / "data" / "weights" / "toy" / "toy.bin").read_bytes()
-    assert content == b"weights of 4"
+    assert content.decode() == f"4 {sum(receipts[0].metrics['4 wide']['weights']):.6f}", "the first seed's"
     sha256 = hashlib.sha256(content).hexdigest()
     text = manifest.read_text(encoding="utf-8")
-    assert text == other + ENTRY.replace('sha256 = "0"\nbytes = 0', f'sha256 = "{sha256}"\nbytes = 12')
-    assert receipts[0].weights == {"toy.bin": sha256}
+    assert text == other + ENTRY.replace('sha256 = "0"\nbytes = 0', f'sha256 = "{sha256}"\nbytes = {len(content)}')
+    assert [receipt.weights for receipt in receipts] == [{"toy.bin": sha256}, {}]
 
 
 @pytest.mark.messages

@@ -2,7 +2,8 @@
 
 A run is a module with `CONFIGS` (the variants, by name), `SEEDS`, `DATA` (the vendored files that it reads), and two functions,
 `train(config, seed, *, fit)` and `evaluate(model, config, *, limit)`; where nothing is trained, `measure(config, seed, *, limit)` stands in
-their place. One that makes weights has `export(model, config, folder)` too.
+their place. One that makes weights has `export(model, config, folder)` too, called with
+the models of the first seed.
 
 With `RATES`, every variant is first trained at each of these peak learning rates (its config's `peak`) with each of `SWEEP_SEEDS`, and
 keeps the one whose `validate(model, config, *, limit)` is least on average: the sweep is a run of its own, with its own receipts. With

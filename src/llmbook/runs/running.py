@@ -157,7 +157,7 @@ def run_seed(run: Run, seed: int, order: Order) -> Receipt:
         device=order.device,
         load=round(load, 2),
         data=data_hashes(run),
-        weights=weights_hashes(run.weights) if run.makes_weights and not run.is_sweep else {},
+        weights=weights_hashes(run.weights) if exports(run, seed) else {},
         seconds=round(sum(result["seconds"] for result in done.values()), 1),
         peak_mb=round(
             resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**10 if sys.platform != "darwin" else 2**20)
@@ -189,7 +189,7 @@ def finished_variant(run: Run, seed: int, name: str, folder: Path, order: Order)
 
 
 def trained_variant(run: Run, seed: int, name: str, folder: Path, order: Order) -> dict[str, Any]:
-    """One variant trained, its weights exported where the run makes some, and evaluated."""
+    """One variant trained, its weights exported where the run makes some and the seed is the first, and evaluated."""
     config, histories = run.configs[name], list[History]()
     milestones = Milestones(run, config, folder / "followed.json")
     model = run.module.train(config, seed, fit=recording_fit(folder, name, histories, order, milestones))
@@ -197,13 +197,18 @@ def trained_variant(run: Run, seed: int, name: str, folder: Path, order: Order) 
         raise ValueError(f"{run.path.name}: train has to call fit once; it called it {len(histories)} times")
     start = time.perf_counter()
     model.to("cpu")
-    if run.makes_weights and not run.is_sweep:
+    if exports(run, seed):
         run.module.export(model, config, run.weights)
         with filelock.FileLock(f"{run.lock}-manifest"):
             enter_weights(run)
     metrics = run.evaluate(model, config) | milestones.metrics()
     seconds = sum(histories[0].seconds) + time.perf_counter() - start
     return {"metrics": metrics, "curve": curve(histories[0].losses), "seconds": seconds}
+
+
+def exports(run: Run, seed: int) -> bool:
+    """Whether this seed's models become the weights that ship: those of the first."""
+    return run.makes_weights and not run.is_sweep and seed == run.seeds[0]
 
 
 def recording_fit(
