@@ -149,6 +149,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Course:
         "newlines",
         "attached",
         "endless",
+        "unmarked",
         "=1+1",
         "a\x1b[31mb",
     ):
@@ -163,6 +164,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Course:
     changed(place / "numbers", lambda cells: cells[1].update(source=[1, 2]))
     changed(place / "digits", lambda cells: None, {"llmbook": {"exercises": int("9" * 300)}})
     changed(place / "newlines", lambda cells: mark(cells, "merge-heads").update(grade_id="\n" * 40_000))
+    changed(place / "unmarked", lambda cells: [cell.update(metadata={}) for cell in cells])
     changed(place / "endless", lambda cells: essay(cells).update(source="\\begin{a}" * 20_000))
     course.told = grading.grade(course, NAME)  # type: ignore[attr-defined]
     return course
@@ -189,6 +191,14 @@ def test_every_submission_has_its_score(graded: Course) -> None:
     assert all(row["needs_manual_grade"] for row in found.values())  # the open question, or a refusal
 
 
+BEGINS = {
+    "broken": '{"cells": [',
+    "list": "[" * 100,
+    "stamp": "def attention_weights",
+    "numbers": "def attention_weights",
+}
+
+
 def test_what_is_refused_gets_nothing_and_a_reason_and_costs_nobody_else(graded: Course) -> None:
     told = graded.told  # type: ignore[attr-defined]
     reasons = {
@@ -196,7 +206,7 @@ def test_what_is_refused_gets_nothing_and_a_reason_and_costs_nobody_else(graded:
         "elsewhere": f"{FILE} is a link or no plain file",
         "broken": f"{FILE} cannot be read as a notebook",
         "list": f"{FILE} cannot be read as a notebook",
-        "huge": "has 50.0 MB; at most 5 are read",
+        "huge": "has 50.0 MB; at most 50 are read",
         "folder": f"{FILE} is a folder; the notebook itself was expected",
         "nonutf": "\\udcff.txt is a link or no plain file",
         "stamp": "timestamp.txt holds no date and time: 'tomorrow'",
@@ -208,10 +218,21 @@ def test_what_is_refused_gets_nothing_and_a_reason_and_costs_nobody_else(graded:
         assert found[student]["score"] == 0
         shown = json.loads((graded.root / "autograded" / student / NAME / FILE).read_text(encoding="utf-8"))
         assert reason in "".join(shown["cells"][0]["source"])
+        handed_in = "".join(shown["cells"][-1]["source"])
+        assert (BEGINS.get(student, "") in handed_in) or student not in BEGINS, "a person sees what was handed in"
     assert not list((graded.root / "autograded").rglob("notes.txt"))
     assert "the instructor's own" not in "".join(
         path.read_text() for path in (graded.root / "autograded").rglob("*.ipynb")
     )
+
+
+def test_an_answer_that_had_lost_its_mark_counts_and_its_finder_says_so(graded: Course) -> None:
+    told = graded.told  # type: ignore[attr-defined]
+    found = {row["student"]: row["score"] for row in grades.scores(graded, NAME)}
+    assert (told["unmarked"], found["unmarked"]) == ("graded", ALL_CODE)
+    with graded.gradebook() as book:
+        comments = book.find_submission(NAME, "unmarked").notebooks[0].comments
+        assert "按函数名 attention_weights 找到" in comments[0].auto_comment
 
 
 def test_what_is_only_odd_costs_nothing(graded: Course) -> None:
@@ -549,15 +570,50 @@ def test_grading_beside_somebody_who_grades_by_hand_loses_nothing(tmp_path: Path
     assert {row["score"] for row in grades.scores(course, NAME) if row["student"] != "first"} == {ALL_CODE}
 
 
-def test_both_languages_can_be_released_and_the_better_notebook_counts(tmp_path: Path) -> None:
+def test_both_languages_can_be_released_and_the_later_notebook_counts(tmp_path: Path) -> None:
     course = courses.init(tmp_path / "course", "test")
     courses.release(course, 1, LANGUAGES)
     assert {path.name for path in (course.root / "release" / NAME).glob("*.ipynb")} == {"01.zh.ipynb", "01.en.ipynb"}
-    hand_in(course, "an", "an")
-    courses.collect(course, NAME, course.root / "handed-in")
+    path = hand_in(course, "an", "baker")
+    hour = path.stat().st_mtime - 3600
+    later = hand_in(course, "an", "an").with_name("01.en.ipynb")
+    released = json.loads((course.root / "release" / NAME / later.name).read_text(encoding="utf-8"))
+    later.write_text(json.dumps(made(released, "an")), encoding="utf-8")
+    os.utime(path, (hour, hour))
+    (taken,) = courses.collect(course, NAME, course.root / "handed-in").taken
+    assert (taken.notebook, taken.instead_of) == ("01.en.ipynb", FILE)
     assert grading.grade(course, NAME) == {"an": "graded"}
     (row,) = grades.scores(course, NAME)
     assert (row["score"], row["max_score"]) == (ALL_CODE, MOST)
+    with course.gradebook() as book:
+        comments = {
+            one.auto_comment for notebook in book.find_submission(NAME, "an").notebooks for one in notebook.comments
+        }
+    assert any("01.en.ipynb was graded, the later of the two languages" in (one or "") for one in comments)
+
+
+def test_a_newer_submission_is_never_replaced_by_an_older_one(tmp_path: Path) -> None:
+    course = new_course(tmp_path / "course")
+    path = hand_in(course, "an", "an")
+    courses.collect(course, NAME, course.root / "handed-in")
+    kept = (course.root / "submitted" / "an" / NAME / FILE).read_bytes()
+    hand_in(course, "an", "baker")
+    os.utime(path, (0, 0))
+    collected = courses.collect(course, NAME, course.root / "handed-in")
+    assert collected.taken == []
+    assert [(one.source, one.why) for one in collected.left] == [
+        (f"an/{FILE}", "is older than what an has handed in already")
+    ]
+    assert (course.root / "submitted" / "an" / NAME / FILE).read_bytes() == kept
+
+
+def test_the_names_that_a_system_gives_stand_in_the_gradebook(tmp_path: Path) -> None:
+    course = new_course(tmp_path / "course")
+    path = hand_in(course, "Ann Lee_4711_assignsubmission_file", "an")
+    shutil.copyfile(path, path.parent.parent / f"foxgina_LATE_811_90210_{FILE}")
+    assert courses.collect(course, NAME, course.root / "handed-in").students == ["4711", "811"]
+    with course.gradebook() as book:
+        assert {one.id: one.last_name for one in book.students} == {"4711": "Ann Lee", "811": "foxgina"}
 
 
 def test_without_a_sandbox_nothing_is_run_unless_told(
@@ -597,7 +653,7 @@ def test_mistakes_of_an_instructor_are_told(tmp_path: Path, graded: Course) -> N
     empty = courses.init(tmp_path / "empty", "x")
     with pytest.raises(ValueError, match="chapter-01 is not released"):
         courses.collect(empty, NAME, tmp_path)
-    with pytest.raises(ValueError, match=r"holds no STUDENT/01\.zh\.ipynb"):
+    with pytest.raises(ValueError, match=r"holds no submission such as STUDENT/01\.zh\.ipynb"):
         courses.collect(graded, NAME, tmp_path)
     with pytest.raises(ValueError, match="the form is 'xls'; expected one of csv, moodle, canvas"):
         grades.export(graded, NAME, "xls", tmp_path / "x")
@@ -605,7 +661,7 @@ def test_mistakes_of_an_instructor_are_told(tmp_path: Path, graded: Course) -> N
         courses.release(empty, 9, ["zh"])
     (tmp_path / "in" / "a b").mkdir(parents=True)
     shutil.copyfile(graded.root / "release" / NAME / FILE, tmp_path / "in" / "a b" / FILE)
-    with pytest.raises(ValueError, match="'a b' is no student's id"):
+    with pytest.raises(ValueError, match=r"holds no submission .*; a b/.* 'a b' is no student's id"):
         courses.collect(graded, NAME, tmp_path / "in")
     assert [path.name for path in handed(graded.root / "submitted" / "an" / NAME, [FILE]).notebooks] == [FILE]
 
@@ -629,7 +685,9 @@ def test_a_course_by_its_commands(tmp_path: Path, graded: Course) -> None:
     assert said("release", "1", "--lang", "zh", "--course", "course").strip().endswith("course/release/chapter-01")
     (tmp_path / "in").mkdir()
     shutil.copytree(graded.root / "handed-in" / "baker", tmp_path / "in" / "baker")
-    assert said("collect", NAME, "in", "--course", "course") == "1 students: baker\n"
+    assert said("collect", NAME, "in", "--course", "course").endswith(
+        f" baker/{FILE}\n1 students; 0 files left where they were\n"
+    )
     assert "baker" in said("grade", NAME, "--course", "course")
     assert said("feedback", NAME, "--course", "course").strip().endswith("feedback/baker/chapter-01/01.zh.html")
     assert said("export", NAME, "grades.csv", "--form", "moodle", "--course", "course") == "1 students in grades.csv\n"

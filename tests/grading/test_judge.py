@@ -257,7 +257,7 @@ def test_a_hostile_answer_is_worth_nothing_and_the_others_keep_their_points(
 
 def test_a_kernel_that_died_unseen_is_dead_and_nobody_waits_for_it(tmp_path: Path) -> None:
     """A request to a kernel that is gone, when the socket knows it already, was once waited for without end."""
-    session = Session([("a", "def f(x):\n    return x\n")], QUICK, Judgement(), trusted=False)
+    session = Session([("a", "def f(x):\n    return x\n")], QUICK, Judgement(), trusted=False, needed=["a"])
     try:
         assert session.run(tmp_path)
         assert session.kernel is not None
@@ -478,6 +478,24 @@ def test_a_cell_that_never_ends_costs_only_itself(released: dict, outside: Liste
     assert judged.exercises[COUNT]["score"] == find_exercise(COUNT).points
     assert judged.stops == ["time"]
     assert "it did not end in time" in text_of(judged)
+
+
+def test_own_slow_cells_cost_no_answer(released: dict, outside: Listener) -> None:
+    limits = replace(QUICK, own=10.0)
+    slow = ["import time\ntime.sleep(7)"] * 6  # each longer than a cell may take
+    judged = judge_notebook(submission(released, {COUNT: solved(COUNT)}, *slow), limits=limits)
+    assert judged.exercises[COUNT]["score"] == find_exercise(COUNT).points
+    assert judged.stops == ["time", "time"]
+    assert text_of(judged).count("no answer needs it") == 4
+
+
+def test_a_slow_cell_that_an_answer_rests_on_is_not_skipped(released: dict, outside: Listener) -> None:
+    limits = replace(QUICK, own=4.0)
+    waits = ["import time\ntime.sleep(3)\none = 1", "time.sleep(3)\ntwo = one + one"]
+    answer = solved(COUNT) + "\nassert two == 2\n"
+    judged = judge_notebook(submission(released, {COUNT: answer}, *waits, "time.sleep(9)", "kept = 0"), limits=limits)
+    assert judged.exercises[COUNT]["score"] == find_exercise(COUNT).points
+    assert judged.stops == ["time"]
 
 
 def test_a_flood_of_output_is_stopped(released: dict, outside: Listener) -> None:

@@ -26,6 +26,10 @@ STOPPED: dict[str, Text] = {
     "memory": {"zh": "内存超限，被停下", "en": "it took more memory than allowed and was stopped"},
     "output": {"zh": "输出太多，被停下", "en": "it wrote more than allowed and was stopped"},
     "dead": {"zh": "内核没有了", "en": "its kernel died"},
+    "own": {
+        "zh": "没有运行：前面自己加的单元格已用完时间，作答又用不着这一格",
+        "en": "not run: cells of your own before it used up their time, and no answer needs it",
+    },
     "protocol": {"zh": "交回来的不是答案", "en": "what came back is no answer"},
 }
 

@@ -26,7 +26,7 @@ class Limits:
     """What a submission may use. Memory in MB, times in seconds, output and files in bytes.
 
     `scratch` and `entries` bound each temporary file system, `flood` what the judge itself may grow by while it
-    listens; `counted` asks for a control group.
+    listens; `counted` asks for a control group. `own` is for all cells that no answer rests on; `wall` is for the rest.
     """
 
     memory: int = 2_500
@@ -34,6 +34,7 @@ class Limits:
     processes: int = 64
     cpu: int = 120
     wall: float = 180.0
+    own: float = 40.0
     cell: float = 20.0
     call: float = 10.0
     output: int = 1_000_000

@@ -46,10 +46,15 @@ def course_release(
 
 @course_app.command("collect")
 def course_collect(assignment: str, folder: Path, course: CourseDir = HERE) -> None:
-    """Take submissions from FOLDER/STUDENT/NN.zh.ipynb into the course (with a JupyterHub use `nbgrader collect`)."""
+    """Take submissions into the course from a folder or a zip: a folder a student, or as Moodle and Canvas name them."""
     gradebook, *_ = _modules()
-    students = gradebook.collect(gradebook.Course(course), assignment, folder)
-    typer.echo(f"{len(students)} students: {', '.join(students)}")
+    collected = gradebook.collect(gradebook.Course(course), assignment, folder)
+    for one in collected.taken:
+        whose = f"{one.student} ({one.name})" if one.name else one.student
+        typer.echo(f"{whose:30} {one.when:%Y-%m-%d %H:%M} {one.source}")
+    for left in collected.left:
+        typer.echo(f"left: {left.source} {left.why}", err=True)
+    typer.echo(f"{len(collected.taken)} students; {len(collected.left)} files left where they were")
 
 
 @course_app.command("grade")

@@ -3,9 +3,9 @@
 Book: §0
 """
 
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,8 +18,12 @@ from llmbook.atomic import replacing, write_text
 from llmbook.book.source import require_language
 from llmbook.edition.assignment import exercise_notebook
 from llmbook.edition.book import Book
+from llmbook.grading.collecting import Left, Taken, found_in
 from llmbook.grading.judging import checks_key
-from llmbook.grading.submission import require_student
+from llmbook.grading.submission import TIMESTAMP
+
+STAMP = "%Y-%m-%d %H:%M:%S.%f UTC"
+BOTH = "{kept} was graded, the later of the two languages that were handed in; {other} was not"
 
 CONFIG = '''"""nbgrader's configuration of this course. The judge of the book stands where nbgrader would run submitted code."""
 
@@ -83,6 +87,10 @@ class Course:
         """The mark that a submission is graded whole; it holds what the grade rests on."""
         return self.judged / "done" / assignment / f"{student}.json"
 
+    def note(self, student: str, assignment: str) -> Path:
+        """What a student is to be told of how a submission was taken, if anything."""
+        return self.judged / "notes" / assignment / f"{student}.txt"
+
 
 def init(root: Path, course: str, private: str = "") -> Course:
     """Makes a course in a new or empty folder; `private` is a folder of checks, seen from the course.
@@ -118,34 +126,64 @@ def release(course: Course, chapter: int, languages: Iterable[str]) -> Path:
     return course.root / "release" / assignment
 
 
-def collect(course: Course, assignment: str, folder: Path) -> list[str]:
-    """Takes submissions from a folder, `STUDENT/NN.zh.ipynb` each, as a download from a course system unpacks; returns the students.
+@dataclass(frozen=True)
+class Collected:
+    """What was taken, and what was left where it was and why."""
 
-    What was submitted before is replaced where the new file differs. Links and other files are left where they are.
+    taken: list[Taken]
+    left: list[Left]
+
+    @property
+    def students(self) -> list[str]:
+        return [one.student for one in self.taken]
+
+
+def collect(course: Course, assignment: str, place: Path) -> Collected:
+    """Takes submissions from a folder or a zip, as `found_in` knows them.
+
+    A newer submission takes the place of an older one, never the other way round. Of two languages that a student hands in the later
+    counts; the student is told.
 
     Raises:
-        ValueError: the assignment was not released, or the folder holds no submission.
+        ValueError: the assignment was not released, or the place holds no submission.
     """
     released = {path.name for path in course.released(assignment)}
     if not released:
         raise ValueError(f"{assignment} is not released; `llmbook course release` comes first")
-    taken = []
-    for path in sorted(folder.glob("*/*.ipynb")):
-        student = path.parent.name
-        if path.name not in released or path.is_symlink() or path.parent.is_symlink():
-            continue
-        require_student(student)
-        target = course.root / "submitted" / student / assignment / path.name
-        if target.exists() and target.read_bytes() == path.read_bytes():
-            taken.append(student)
-            continue
-        with replacing(target) as new:
-            shutil.copyfile(path, new)
-        stamp = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M:%S.%f UTC")
-        write_text(target.parent / "timestamp.txt", stamp)
-        taken.append(student)
-    if not taken:
+    found, left = found_in(place, assignment, released)
+    if not found:
         raise ValueError(
-            f"{folder} holds no STUDENT/{sorted(released)[0]}; expected a folder a student with the released file"
+            f"{place} holds no submission such as STUDENT/{sorted(released)[0]}; "
+            + "; ".join(f"{one.source} {one.why}" for one in left[:3])
         )
-    return sorted(set(taken))
+    taken = []
+    for one in found:
+        target = course.root / "submitted" / one.student / assignment / one.notebook
+        there = _handed_in(target.parent)
+        if there is not None and there > one.when:
+            left.append(Left(one.source, f"is older than what {one.student} has handed in already"))
+            continue
+        content = one.read()
+        if not target.exists() or target.read_bytes() != content:
+            with replacing(target) as new:
+                new.write_bytes(content)
+            write_text(target.parent / TIMESTAMP, one.when.strftime(STAMP))
+        others = {other for other in released - {one.notebook} if (target.parent / other).is_file()}
+        for other in others:
+            (target.parent / other).unlink()
+        if others := sorted(others | ({one.instead_of} - {""})):
+            write_text(course.note(one.student, assignment), BOTH.format(kept=one.notebook, other=", ".join(others)))
+        with course.gradebook() as book:
+            named = {"last_name": one.name} if one.name else {}
+            book.update_or_create_student(one.student, **named)
+        taken.append(one)
+    return Collected(taken, left)
+
+
+def _handed_in(folder: Path) -> datetime | None:
+    """When what lies in a submitted folder was handed in."""
+    try:
+        text = (folder / TIMESTAMP).read_text(encoding="utf-8")
+        return datetime.strptime(text, STAMP).replace(tzinfo=UTC)
+    except (OSError, ValueError):
+        return None

@@ -18,7 +18,7 @@ from llmbook.exercises.foreign_text import printable
 from llmbook.grading.course import Course
 from llmbook.grading.judging import JudgeFailedError, judged_result
 from llmbook.grading.sandbox import why_no_sandbox
-from llmbook.grading.submission import RefusedError, handed, read_submission, require_student
+from llmbook.grading.submission import RefusedError, as_text, fenced, handed, read_submission, require_student
 
 LOG = 100_000  # characters of nbgrader's log that are read, from its end
 NAMED_ERROR = re.compile(r"[ \t]*[\w.]+(?:Error|Exception): (.+)")
@@ -107,8 +107,8 @@ def _state(course: Course, student: str, assignment: str) -> dict[str, Any]:
 
 
 def _judge(course: Course, student: str, assignment: str, private: str, trusted: bool) -> tuple[list[str], bool]:
-    """Fills the cache with what the judge finds on the notebooks of a submission; returns what else lies there, and whether this machine
-    was too busy for the result to be kept.
+    """Fills the cache with what the judge finds on the notebooks of a submission; returns what is to be said of how it was read, and
+    whether this machine was too busy for the result to be kept.
 
     Raises:
         RefusedError: it cannot be opened.
@@ -119,11 +119,14 @@ def _judge(course: Course, student: str, assignment: str, private: str, trusted:
         raise RefusedError(str(error)) from error
     found = handed(_submitted(course, student, assignment), [path.name for path in course.released(assignment)])
     busy = False
+    told = [LEFT.format(names=", ".join(found.left[:MOST_NAMED]))] if found.left else []
+    note = course.note(student, assignment)
+    told += [note.read_text(encoding="utf-8")] if note.exists() else []
     for path in found.notebooks:
         released = json.loads((course.root / "release" / assignment / path.name).read_text(encoding="utf-8"))
-        notebook = json.loads(json.dumps(read_submission(path, released)))
+        notebook = json.loads(json.dumps(read_submission(path, released, say=told.append)))
         busy |= judged_result(notebook, course.judged, private=private, trusted=trusted)["busy"]
-    return found.left, busy
+    return told, busy
 
 
 def _record(course: Course, student: str, assignment: str, judged: Future[tuple[list[str], bool]]) -> str:
@@ -135,7 +138,7 @@ def _record(course: Course, student: str, assignment: str, judged: Future[tuple[
     state = _state(course, student, assignment)
     error = judged.exception()
     if error is None:
-        left, busy = judged.result()
+        told, busy = judged.result()
         done = course.api.autograde(assignment, student, force=True, create=True)
         if not done["success"]:
             error = RuntimeError(_last_error(done))
@@ -148,8 +151,8 @@ def _record(course: Course, student: str, assignment: str, judged: Future[tuple[
         if lasting and _is_student(student):
             write_text(course.done(student, assignment), json.dumps(state))
         return said
-    if left:
-        _comment(course, student, assignment, LEFT.format(names=", ".join(left[:MOST_NAMED])))
+    if told:
+        _comment(course, student, assignment, "\n".join(told))
     if busy:
         return BUSY
     write_text(course.done(student, assignment), json.dumps(state))
@@ -194,10 +197,14 @@ def _comment(course: Course, student: str, assignment: str, text: str, *, nothin
 
 
 def _record_nothing(course: Course, student: str, assignment: str, reason: str) -> None:
-    """No points, the reason as a comment and at the head of the released notebook, which stands for the submitted one."""
+    """No points, the reason as a comment and at the head of the released notebook, which stands for the submitted one; at its end, as plain
+    text, what was handed in.
+    """
     _comment(course, student, assignment, reason, nothing=True)
     target = course.root / "autograded" / student / assignment
     for path in course.released(assignment):
         notebook = nbformat.read(path, as_version=4)
-        notebook.cells.insert(0, nbformat.v4.new_markdown_cell(f"```text\n{reason}\n```"))
+        notebook.cells.insert(0, nbformat.v4.new_markdown_cell(fenced(reason)))
+        if handed_in := as_text(_submitted(course, student, assignment) / path.name):
+            notebook.cells.append(nbformat.v4.new_markdown_cell(fenced(handed_in)))
         write_text(target / path.name, nbformat.writes(notebook))

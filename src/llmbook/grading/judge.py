@@ -24,6 +24,7 @@ from llmbook.exercises.reporting import report, ruled_out
 from llmbook.exercises.scoring import score
 from llmbook.exercises.verdicts import Answer, Call, Verdict, misconception, try_cases
 from llmbook.grading.bubblewrap import Limits
+from llmbook.grading.influence import influential
 from llmbook.grading.sandbox import private_folder
 from llmbook.grading.session import Judgement, Session
 
@@ -53,7 +54,8 @@ def judge_notebook(
     asked = [exercise for exercise in exercises(chapter, private=private) if exercise.kind != "open"]
     verdicts: dict[str, list[Verdict]] = {exercise.id: [] for exercise in asked}
     with private_folder() as folder:
-        session = Session(cells, limits, judged, trusted=trusted)
+        needed = influential(cells, [exercise.function for exercise in asked])
+        session = Session(cells, limits, judged, trusted=trusted, needed=needed)
         try:
             session.run(folder)  # also where no exercise has code: its outputs are shown
             for public in (True, False):

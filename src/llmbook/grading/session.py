@@ -5,6 +5,7 @@ Book: §0
 
 import json
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,16 @@ class Judgement:
 
 
 class Session:
-    """A kernel and the cells that it has run; begun again, without the cell that stopped it, until its restarts are used up."""
+    """A kernel and the cells that it has run; begun again, without the cell that stopped it, until its restarts are used up.
 
-    def __init__(self, cells: list[tuple[str, str]], limits: Limits, judged: Judgement, *, trusted: bool):
+    The cells that are not `needed` share a budget of time, and do not take that of the others; when it's spent they are skipped.
+    """
+
+    def __init__(
+        self, cells: list[tuple[str, str]], limits: Limits, judged: Judgement, *, trusted: bool, needed: Collection[str]
+    ):
         self.cells, self.limits, self.judged, self.trusted = cells, limits, judged, trusted
+        self.needed, self.own_seconds = needed, limits.own
         self.skipped: set[str] = set()
         self.starts = 0
         self.cpu_seconds = 0.0
@@ -55,6 +62,10 @@ class Session:
             self._start(folder / f"kernel-{self.starts}")
             for name, code in self.cells:
                 if name in self.skipped:
+                    continue
+                if name not in self.needed and self.own_seconds <= 0:
+                    self.skipped.add(name)
+                    self.judged.outputs.setdefault(name, [_stopped_output("own")])
                     continue
                 stopped = self._cell(name, code)
                 if stopped:
@@ -103,9 +114,18 @@ class Session:
         outputs: list[dict[str, Any]] = []
         if self.keeps_outputs:
             self.judged.outputs[name] = outputs
-        _, stopped = self._execute(code, {}, self.limits.cell, outputs)
+        began, needed = time.monotonic(), name in self.needed
+        if not needed:
+            self.end += self.limits.cell
+        _, stopped = self._execute(
+            code, {}, self.limits.cell if needed else min(self.limits.cell, self.own_seconds), outputs
+        )
         if stopped is None:  # a kernel that this cell has ended, and that dies a moment later, is this cell's doing
             _, stopped = self._execute("", {}, self.limits.cell, None)
+        if not needed:
+            taken = time.monotonic() - began
+            self.own_seconds -= taken
+            self.end += taken - self.limits.cell
         return stopped
 
     def call(self, function: str, args: list[Any], gradient: bool) -> Answer:

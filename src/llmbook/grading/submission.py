@@ -6,12 +6,14 @@ Everything else stays where it is: other files, outputs, metadata, kinds of cell
 Book: §0
 """
 
+import ast
 import json
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,16 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from llmbook.closure import parsed
 from llmbook.exercises.foreign_text import printable, storable
 from llmbook.grading.safe_html import picture
 
-LARGEST = 5_000_000  # bytes of a submitted notebook
+LARGEST = 50_000_000  # bytes of a submitted notebook, most of them saved output
 MOST_CELLS = 500
 LONGEST_CELL = 200_000  # characters
+LONGEST_ANSWER = 20_000  # characters of a cell in which a function is looked for
 MOST_PICTURES = 20  # of one cell
+MOST_SHOWN = 50_000  # characters of a notebook that was refused
 TIMESTAMP = "timestamp.txt"
 KINDS = ("code", "markdown", "raw")
 STUDENT = re.compile(r"[^\W_][\w.@+-]{0,99}")
@@ -95,12 +100,20 @@ def _require_time(path: Path) -> None:
         raise RefusedError(f"{TIMESTAMP} holds no date and time: '{printable(text[:60])}'")
 
 
-def read_submission(path: Path, released: Mapping[str, Any]) -> NotebookNode:
+def read_submission(
+    path: Path, released: Mapping[str, Any], *, say: Callable[[str], None] | None = None
+) -> NotebookNode:
     """The released notebook with the cells of a submitted file.
 
-    A cell that bears the mark of a released one keeps it (of several with the same mark the last) and gets its kind; a locked one gets its
-    released text back; graded cells that are missing come last. The other cells stay where they are, without marks. The file may begin
-    with a byte order mark.
+    A cell that bears the mark of a released one keeps it and gets its kind; a locked one gets its released text back; graded cells that are
+    missing come last. The other cells stay where they are, without marks. The file may begin with a byte order mark, and may be of
+    nbformat 3.
+
+    Notebooks have accidents, and an answer is found again where it can be: by its mark, by the function that it defines, by its place
+    after its task, in this order; the parts of a cell that was split are joined.
+
+    Args:
+        say: told, in a sentence each in the notebook's language, what was found otherwise than by its mark, and what was not found.
 
     Raises:
         RefusedError: it is no notebook, or one of more or longer cells than are read.
@@ -112,27 +125,85 @@ def read_submission(path: Path, released: Mapping[str, Any]) -> NotebookNode:
         raise RefusedError(
             f"{printable(path.name)} cannot be read as a notebook: {printable(str(error)[:100])}"
         ) from error
-    return rebuilt(submitted, released, printable(path.name))
+    return rebuilt(submitted, released, printable(path.name), say=say)
 
 
-def rebuilt(submitted: Any, released: Mapping[str, Any], name: str = "the notebook") -> NotebookNode:
+def as_text(path: Path) -> str:
+    """What was handed in as a person can look at it, where it could not be read: the texts of its cells, or the file; its beginning, and
+    nothing of what is no plain file.
+    """
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode) or path.parent.is_symlink():
+            return ""
+        with path.open("rb") as file:
+            text = file.read(LARGEST).decode("utf-8-sig", "replace")
+    except OSError:
+        return ""
+    try:
+        cells = _cells(json.loads(text), "")
+    except (ValueError, RecursionError):
+        return storable(text[:MOST_SHOWN])
+    found = []
+    for cell in cells:
+        source = cell.get("source") if isinstance(cell, dict) else None
+        lines = source if isinstance(source, list) else [source]
+        found.append("".join(line for line in lines if isinstance(line, str)))
+    return storable("\n\n".join(found)[:MOST_SHOWN])
+
+
+def fenced(text: str) -> str:
+    """A block of Markdown that shows the text as it is."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=2))
+    return f"{fence}\n{text}\n{fence}"
+
+
+def rebuilt(
+    submitted: Any,
+    released: Mapping[str, Any],
+    name: str = "the notebook",
+    *,
+    say: Callable[[str], None] | None = None,
+) -> NotebookNode:
     """`read_submission` on what JSON holds."""
     cells = [_plain(cell, number, name) for number, cell in enumerate(_cells(submitted, name))]
     marked = {
         cell["metadata"]["nbgrader"]["grade_id"]: cell for cell in released["cells"] if "nbgrader" in cell["metadata"]
     }
-    last = {cell.mark: number for number, cell in enumerate(cells) if cell.mark in marked}
+    places = _Places(cells, marked)
+    words = WORDS[released["metadata"]["llmbook"]["lang"]]
+    for sentence in places.told(words):
+        if say is not None:
+            say(sentence)
     built = []
     for number, cell in enumerate(cells):
-        like = marked[cell.mark] if last.get(cell.mark, -1) == number else None
-        built.append(
-            _cell(f"own-{number}", cell.kind, cell.text, cell.pictures, {}) if like is None else _like(like, cell)
-        )
+        mark = places.mark_at.get(number)
+        if mark is not None:
+            built.append(_like(marked[mark], places.joined.get(number, cell)))
+        elif number not in places.gone:
+            kind = "code" if cell.kind == "code" else "markdown"
+            built.append(_cell(f"own-{len(built)}", kind, cell.text_of(kind), cell.pictures, {}))
+    found = set(places.mark_at.values())
     for mark, like in marked.items():
-        if mark not in last and like["metadata"]["nbgrader"]["grade"]:
+        if mark not in found and like["metadata"]["nbgrader"]["grade"]:
             built.append(_like(like, None))
     metadata = json.loads(json.dumps(released["metadata"]))
     return new_notebook(cells=built, metadata=nbformat.from_dict(metadata))
+
+
+WORDS = {
+    "zh": {
+        "joined": "“{title}”的作答单元格有几个，已合成一个",
+        "function": "“{title}”的作答单元格没有标记，按函数名 {function} 找到",
+        "place": "“{title}”的作答单元格没有标记，按位置找到",
+        "none": "没有找到“{title}”的作答，只有这一题没有分",
+    },
+    "en": {
+        "joined": "the cells with your answer to '{title}' were joined into one",
+        "function": "your answer to '{title}' had lost its mark and was found by its function {function}",
+        "place": "your answer to '{title}' had lost its mark and was found by its place",
+        "none": "no answer to '{title}' was found; only this task has no points",
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -142,18 +213,163 @@ class _Plain:
     mark: str
     pictures: dict[str, dict[str, str]]
 
+    def text_of(self, kind: str) -> str:
+        """The text in a cell of this kind: raw text stands in a block of a Markdown cell."""
+        return fenced(self.text) if self.kind == "raw" and kind != "code" else self.text
+
+
+class _Places:
+    """Which submitted cell stands for which released one.
+
+    `mark_at`: the mark of a cell by its number; `joined`: what stands in its place; `gone`: cells that were joined into another.
+    """
+
+    def __init__(self, cells: Sequence[_Plain], marked: Mapping[str, Any]):
+        self.cells, self.marked = cells, marked
+        self.mark_at: dict[int, str] = {}
+        self.joined: dict[int, _Plain] = {}
+        self.gone: set[int] = set()
+        self._told: list[tuple[str, str]] = []
+        bearing: dict[str, list[int]] = {}
+        for number, cell in enumerate(cells):
+            if cell.mark in marked:
+                bearing.setdefault(cell.mark, []).append(number)
+        for mark, numbers in bearing.items():
+            if len(numbers) > 1 and self._is_answer(mark):
+                self._several(mark, numbers)
+            else:
+                self.mark_at[numbers[-1]] = mark
+        for mark in filter(self._is_answer, marked):
+            self._look_for(mark)
+
+    def told(self, words: Mapping[str, str]) -> list[str]:
+        """What was found otherwise than by its mark, and what was not found."""
+        return [
+            words[kind].format(title=self._title(mark), function=", ".join(sorted(self._functions(mark))))
+            for kind, mark in self._told
+        ]
+
+    def _several(self, mark: str, numbers: list[int]) -> None:
+        """Several cells with the mark of one answer: one was split or copied."""
+        functions, last = self._functions(mark), numbers[-1]
+        whole = [number for number in numbers if functions and _defines(self.cells[number].text, functions)]
+        if last in whole:  # a copy; those before it run before it
+            self.mark_at[last] = mark
+            return
+        texts = dict.fromkeys(self.cells[number].text.strip("\n") for number in numbers)
+        text = ("\n" if functions else "\n\n").join(one for one in texts if one.strip() != self._released(mark))
+        if functions and whole and not _defines(text, functions):
+            self.mark_at[whole[-1]] = mark
+            return
+        pictures = {name: one for number in numbers for name, one in self.cells[number].pictures.items()}
+        self.mark_at[last], self.joined[last] = mark, _Plain(self.cells[last].kind, text, mark, pictures)
+        self.gone |= set(numbers[:-1])
+        self._told.append(("joined", mark))
+
+    def _look_for(self, mark: str) -> None:
+        """An answer of which no cell bears the mark, or of which that cell is as it was released."""
+        at = next((number for number, its in self.mark_at.items() if its == mark), None)
+        if at is not None and self.cells[at].text.strip() != self._released(mark):
+            return
+        functions = self._functions(mark)
+        free = [number for number, cell in enumerate(self.cells) if cell.mark not in self.marked]
+        if functions:
+            found = [
+                number
+                for number in free
+                if number not in self.mark_at
+                and self.cells[number].kind == "code"
+                and _defines(self.cells[number].text, functions)
+            ][-1:]
+        else:
+            found = self._after_its_task(mark, free)
+        if not found:
+            if at is None:
+                self._told.append(("none", mark))
+            return
+        if at is not None:
+            del self.mark_at[at]
+            self.gone.add(at)
+        self.mark_at[found[-1]] = mark
+        if len(found) > 1:
+            text = "\n\n".join(self.cells[number].text for number in found)
+            pictures = {name: one for number in found for name, one in self.cells[number].pictures.items()}
+            self.joined[found[-1]] = _Plain("markdown", text, mark, pictures)
+            self.gone |= set(found[:-1])
+        self._told.append(("function" if functions else "place", mark))
+
+    def _after_its_task(self, mark: str, free: Sequence[int]) -> list[int]:
+        """The free texts between a task and whatever else was released after it."""
+        known = {" ".join(self._released(one).split()): one for one in self.marked}
+        task, after, found = f"{mark}-statement", False, []
+        for number, cell in enumerate(self.cells):
+            its = cell.mark if cell.mark in self.marked else known.get(" ".join(cell.text.split()), "")
+            if its == task:
+                after, found = True, []
+            elif its and its != mark:
+                after = False
+            elif after and number in free and cell.kind == "markdown" and cell.text.strip():
+                found.append(number)
+        return [number for number in found if self.cells[number].text.strip() != self._released(mark)]
+
+    def _is_answer(self, mark: str) -> bool:
+        return bool(self.marked[mark]["metadata"]["nbgrader"]["solution"])
+
+    def _released(self, mark: str) -> str:
+        source = self.marked[mark]["source"]
+        return ("".join(source) if isinstance(source, list) else str(source)).strip()
+
+    def _functions(self, mark: str) -> frozenset[str]:
+        """The functions that an answer is asked for; none of an open question."""
+        return _functions(self._released(mark)) if self.marked[mark]["cell_type"] == "code" else frozenset()
+
+    def _title(self, mark: str) -> str:
+        task = f"{mark.removesuffix('-answer')}-statement"
+        head = self._released(task).partition("\n")[0] if task in self.marked else mark
+        return head.lstrip("# ")
+
+
+@lru_cache(maxsize=MOST_CELLS)
+def _functions(text: str) -> frozenset[str]:
+    """The functions that a cell defines; none if it is no Python, or longer than anybody's answer."""
+    if len(text) > LONGEST_ANSWER or "def " not in text:
+        return frozenset()
+    try:
+        return frozenset(node.name for node in parsed(text).body if isinstance(node, ast.FunctionDef))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset()
+
+
+def _defines(text: str, functions: frozenset[str]) -> bool:
+    return functions <= _functions(text)
+
 
 def _cells(submitted: Any, name: str) -> list[Any]:
-    if not isinstance(submitted, dict) or not isinstance(submitted.get("cells"), list):
-        older = isinstance(submitted, dict) and isinstance(submitted.get("worksheets"), list)
-        raise RefusedError(
-            f"{name} is a notebook of an older format; open it in JupyterLab and save it again"
-            if older
-            else f"{name} is no notebook: it has no list of cells"
-        )
-    if len(submitted["cells"]) > MOST_CELLS:
-        raise RefusedError(f"{name} has {len(submitted['cells'])} cells; at most {MOST_CELLS} are read")
-    return submitted["cells"]
+    found = submitted.get("cells") if isinstance(submitted, dict) else None
+    if isinstance(submitted, dict) and found is None:
+        found = _cells_of_format_3(submitted.get("worksheets"))
+    if not isinstance(found, list):
+        raise RefusedError(f"{name} is no notebook: it has no list of cells")
+    if len(found) > MOST_CELLS:
+        raise RefusedError(f"{name} has {len(found)} cells; at most {MOST_CELLS} are read")
+    return found
+
+
+def _cells_of_format_3(worksheets: Any) -> list[Any] | None:
+    """The cells of a notebook as it was saved before 2015, or None: its code stands in `input`, and headings are cells of their own."""
+    sheets = [sheet for sheet in worksheets if isinstance(sheet, dict)] if isinstance(worksheets, list) else []
+    lists = [cells for sheet in sheets if isinstance(cells := sheet.get("cells"), list)]
+    return [_of_format_4(cell) for cells in lists for cell in cells] if lists else None
+
+
+def _of_format_4(cell: Any) -> Any:
+    kind = cell.get("cell_type") if isinstance(cell, dict) else None
+    if kind == "code":
+        return cell | {"source": cell.get("input", "")}
+    if kind == "heading":
+        text = cell.get("source", "")
+        return cell | {"cell_type": "markdown", "source": ["# ", *(text if isinstance(text, list) else [text])]}
+    return cell
 
 
 def _plain(cell: Any, number: int, name: str) -> _Plain:
@@ -166,11 +382,7 @@ def _plain(cell: Any, number: int, name: str) -> _Plain:
         raise RefusedError(f"the source of cell {number} of {name} is no text")
     if len(source) > LONGEST_CELL:
         raise RefusedError(f"cell {number} of {name} has {len(source)} characters; at most {LONGEST_CELL} are read")
-    text = storable(source)
-    if cell["cell_type"] == "raw":
-        fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=2))
-        text = f"{fence}\n{text}\n{fence}"
-    return _Plain("code" if cell["cell_type"] == "code" else "markdown", text, _mark(cell), _pictures(cell))
+    return _Plain(cell["cell_type"], storable(source), _mark(cell), _pictures(cell))
 
 
 def _mark(cell: dict[str, Any]) -> str:
@@ -197,7 +409,7 @@ def _like(released: Mapping[str, Any], submitted: _Plain | None) -> NotebookNode
     text = "".join(source) if isinstance(source, list) else source
     pictures: dict[str, dict[str, str]] = {}
     if submitted is not None and not marks["locked"]:
-        text, pictures = submitted.text, submitted.pictures
+        text, pictures = submitted.text_of(released["cell_type"]), submitted.pictures
     name = released.get("id") or marks["grade_id"]
     return _cell(name, released["cell_type"], text, pictures, {"nbgrader": json.loads(json.dumps(marks))})
 
