@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -605,6 +606,38 @@ def test_a_newer_submission_is_never_replaced_by_an_older_one(tmp_path: Path) ->
         (f"an/{FILE}", "is older than what an has handed in already")
     ]
     assert (course.root / "submitted" / "an" / NAME / FILE).read_bytes() == kept
+
+
+def test_what_is_late_is_penalized_by_nbgraders_plugin_unless_it_was_extended(tmp_path: Path) -> None:
+    course = new_course(tmp_path / "course")
+    config = course.root / "nbgrader_config.py"
+    config.write_text(config.read_text() + 'c.LateSubmissionPlugin.penalty_method = "zero"\n')
+    course = Course(course.root)
+    due = datetime(2027, 3, 4, 15, 59, tzinfo=UTC)
+    for student, hours in (("early", -1), ("late", 1), ("extended", 30)):
+        path = hand_in(course, student, "an")
+        os.utime(path, (due.timestamp() + 3600 * hours,) * 2)
+    courses.collect(course, NAME, course.root / "handed-in")
+    courses.set_due(course, NAME, due.astimezone(timezone(timedelta(hours=8))))
+    courses.extend(course, NAME, "extended", 2)
+    assert set(grading.grade(course, NAME).values()) == {"graded"}
+
+    def found() -> dict[str, tuple[float, bool]]:
+        return {row["student"]: (row["score"], row["late"]) for row in grades.scores(course, NAME)}
+
+    assert found() == {"early": (ALL_CODE, False), "late": (0, True), "extended": (ALL_CODE, False)}
+    grades.export(course, NAME, "csv", tmp_path / "grades.csv")
+    assert '"late",0.0' in (tmp_path / "grades.csv").read_text("utf-8-sig")
+    assert grading.submissions_to_grade(course, NAME) == []
+    courses.extend(course, NAME, "late", 1)
+    assert grading.submissions_to_grade(course, NAME) == ["late"]
+    grading.grade(course, NAME)
+    assert found()["late"] == (ALL_CODE, False)
+    assert grading.submissions_to_grade(course, NAME, ["early"], force=True) == ["early"]
+    with pytest.raises(ValueError, match="names no time zone"):
+        courses.set_due(course, NAME, datetime(2027, 3, 4))
+    with pytest.raises(ValueError, match="chapter-09 is not released"):
+        courses.extend(course, "chapter-09", "late", 1)
 
 
 def test_the_names_that_a_system_gives_stand_in_the_gradebook(tmp_path: Path) -> None:

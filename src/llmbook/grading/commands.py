@@ -3,6 +3,7 @@
 Book: §0
 """
 
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -57,6 +58,28 @@ def course_collect(assignment: str, folder: Path, course: CourseDir = HERE) -> N
     typer.echo(f"{len(collected.taken)} students; {len(collected.left)} files left where they were")
 
 
+@course_app.command("due")
+def course_due(
+    assignment: str,
+    when: Annotated[str, typer.Argument(help="with its time zone, such as 2027-03-04T23:59+08:00")],
+    course: CourseDir = HERE,
+) -> None:
+    """Set when an assignment is due. What lateness costs is nbgrader's to say: LateSubmissionPlugin in nbgrader_config.py."""
+    gradebook, *_ = _modules()
+    try:
+        due = datetime.fromisoformat(when)
+    except ValueError as error:
+        raise ValueError(f"'{when}' is no date and time; for example 2027-03-04T23:59+08:00") from error
+    gradebook.set_due(gradebook.Course(course), assignment, due)
+
+
+@course_app.command("extend")
+def course_extend(assignment: str, student: str, days: float, course: CourseDir = HERE) -> None:
+    """Give a student some days more; 0 takes them back."""
+    gradebook, *_ = _modules()
+    gradebook.extend(gradebook.Course(course), assignment, student, days)
+
+
 @course_app.command("grade")
 def course_grade(
     assignment: str,
@@ -65,6 +88,7 @@ def course_grade(
     trust: Annotated[
         bool, typer.Option("--trust", help="run submitted code without a sandbox, with your rights")
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help="judge what has not changed too")] = False,
     course: CourseDir = HERE,
 ) -> None:
     """Judge what has been submitted and has changed since, each submission in a sandbox of its own."""
@@ -74,7 +98,7 @@ def course_grade(
 
     if not trust and (uncounted := why_uncounted()):
         typer.echo(f"note: {uncounted}", err=True)
-    waiting = grading.submissions_to_grade(opened, assignment, student)
+    waiting = grading.submissions_to_grade(opened, assignment, student, force=force)
     failed: list[str] = []
     with tqdm(total=len(waiting), unit="submission") as bar:
 
@@ -84,9 +108,9 @@ def course_grade(
                 bar.write(f"{name}: {what}")
                 failed.append(name)
 
-        grading.grade(opened, assignment, student, jobs=jobs, trusted=trust, on_student=on_student)
+        grading.grade(opened, assignment, student, jobs=jobs, trusted=trust, force=force, on_student=on_student)
     for row in grades.scores(opened, assignment):
-        note = "  (to be read by a person)" if row["needs_manual_grade"] else ""
+        note = ("  (late)" if row["late"] else "") + ("  (to be read by a person)" if row["needs_manual_grade"] else "")
         typer.echo(f"{printable(row['student']):20} {row['score']:6.1f} of {row['max_score']:.0f}{note}")
     if failed:
         typer.echo(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
-from nbgrader.api import Gradebook
+from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import NbGraderAPI
 from nbgrader.apps.baseapp import NbGrader
 
@@ -20,7 +20,7 @@ from llmbook.edition.assignment import exercise_notebook
 from llmbook.edition.book import Book
 from llmbook.grading.collecting import Left, Taken, found_in
 from llmbook.grading.judging import checks_key
-from llmbook.grading.submission import TIMESTAMP
+from llmbook.grading.submission import TIMESTAMP, require_student
 
 STAMP = "%Y-%m-%d %H:%M:%S.%f UTC"
 BOTH = "{kept} was graded, the later of the two languages that were handed in; {other} was not"
@@ -178,6 +178,45 @@ def collect(course: Course, assignment: str, place: Path) -> Collected:
             book.update_or_create_student(one.student, **named)
         taken.append(one)
     return Collected(taken, left)
+
+
+def set_due(course: Course, assignment: str, when: datetime) -> None:
+    """When an assignment is due; what was graded is graded again the next time, with nbgrader's penalty for lateness.
+
+    Raises:
+        ValueError: there is no such assignment, or the time names no zone.
+    """
+    if when.tzinfo is None:
+        raise ValueError(f"{when.isoformat()} names no time zone; for example 2027-03-04T23:59+08:00")
+    with course.gradebook() as book:
+        _require_assignment(book, assignment)
+        book.update_or_create_assignment(assignment, duedate=when.astimezone(UTC).strftime(STAMP))
+    for mark in course.done("any", assignment).parent.glob("*.json"):
+        mark.unlink()
+
+
+def extend(course: Course, assignment: str, student: str, days: float) -> None:
+    """Gives a student some days more, in place of what was given before; 0 takes it back.
+
+    Raises:
+        ValueError: there is no such assignment, or a negative number of days.
+    """
+    require_student(student)
+    if days < 0:
+        raise ValueError(f"an extension is 0 days or more; got {days}")
+    with course.gradebook() as book:
+        _require_assignment(book, assignment)
+        book.update_or_create_student(student)
+        book.update_or_create_submission(assignment, student)
+        book.grant_extension(assignment, student, days=days)
+    course.done(student, assignment).unlink(missing_ok=True)
+
+
+def _require_assignment(book: Gradebook, assignment: str) -> None:
+    try:
+        book.find_assignment(assignment)
+    except MissingEntry as error:
+        raise ValueError(f"{assignment} is not released; `llmbook course release` comes first") from error
 
 
 def _handed_in(folder: Path) -> datetime | None:

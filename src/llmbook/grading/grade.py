@@ -35,12 +35,13 @@ def grade(
     *,
     jobs: int = 2,
     trusted: bool = False,
+    force: bool = False,
     on_student: Callable[[str, str], None] | None = None,
 ) -> dict[str, str]:
     """Judges submissions, `jobs` at a time, and writes scores into the gradebook one after another; returns what became of each.
 
     Graded submissions are left as they are while neither they nor the checks have changed. Killed and started again it goes on
-    where it was, and the gradebook is the same. Scores that a person gave are kept.
+    where it was, and the gradebook is the same. Scores that a person gave are kept. With `force` what has not changed is judged again too.
 
     Raises:
         ValueError: submitted code cannot be isolated here, and `trusted` was not said.
@@ -51,9 +52,11 @@ def grade(
     told = on_student or (lambda student, what: None)
     private = course.config.JudgeInPlace.private
     results: dict[str, str] = {}
-    waiting = submissions_to_grade(course, assignment, students)
+    waiting = submissions_to_grade(course, assignment, students, force=force)
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        running = {pool.submit(_judge, course, student, assignment, private, trusted): student for student in waiting}
+        running = {
+            pool.submit(_judge, course, student, assignment, private, trusted, force): student for student in waiting
+        }
         for one in as_completed(running):
             student = running[one]
             try:
@@ -78,8 +81,10 @@ def _submitted(course: Course, student: str, assignment: str) -> Path:
     return course.root / "submitted" / student / assignment
 
 
-def submissions_to_grade(course: Course, assignment: str, students: list[str] | None = None) -> list[str]:
-    """The students, of those named or of all, whose submission is new or changed, or graded by other checks.
+def submissions_to_grade(
+    course: Course, assignment: str, students: list[str] | None = None, *, force: bool = False
+) -> list[str]:
+    """The students, of those named or of all, whose submission is new or changed, or graded by other checks; with `force` all of them.
 
     Raises:
         ValueError: one who is named has handed nothing in.
@@ -90,7 +95,7 @@ def submissions_to_grade(course: Course, assignment: str, students: list[str] | 
         raise ValueError(
             f"nothing of {assignment} was handed in by {', '.join(map(printable, unknown))}; there are {handed_in}"
         )
-    return [one for one in students or there if not _is_done(course, one, assignment)]
+    return [one for one in students or there if force or not _is_done(course, one, assignment)]
 
 
 def _is_done(course: Course, student: str, assignment: str) -> bool:
@@ -106,7 +111,9 @@ def _state(course: Course, student: str, assignment: str) -> dict[str, Any]:
     return {"files": listed, "checks": course.checks_key(assignment)}
 
 
-def _judge(course: Course, student: str, assignment: str, private: str, trusted: bool) -> tuple[list[str], bool]:
+def _judge(
+    course: Course, student: str, assignment: str, private: str, trusted: bool, again: bool = False
+) -> tuple[list[str], bool]:
     """Fills the cache with what the judge finds on the notebooks of a submission; returns what is to be said of how it was read, and
     whether this machine was too busy for the result to be kept.
 
@@ -125,7 +132,8 @@ def _judge(course: Course, student: str, assignment: str, private: str, trusted:
     for path in found.notebooks:
         released = json.loads((course.root / "release" / assignment / path.name).read_text(encoding="utf-8"))
         notebook = json.loads(json.dumps(read_submission(path, released, say=told.append)))
-        busy |= judged_result(notebook, course.judged, private=private, trusted=trusted)["busy"]
+        found_by = judged_result(notebook, course.judged, private=private, trusted=trusted, again=again)
+        busy |= found_by["busy"]
     return told, busy
 
 

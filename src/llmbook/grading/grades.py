@@ -18,7 +18,9 @@ EXPORTS = ("csv", "moodle", "canvas")
 
 
 def scores(course: Course, assignment: str) -> list[dict[str, Any]]:
-    """A line a student: id, score, the most there is, whether a person still has to read, and score and maximum of each exercise."""
+    """A line a student: id, score less nbgrader's penalty for lateness, whether it was late, the most there is, whether a person still
+    has to read, and score and maximum of each exercise.
+    """
     rows = []
     with course.gradebook() as book:
         try:
@@ -30,7 +32,8 @@ def scores(course: Course, assignment: str) -> list[dict[str, Any]]:
             rows.append(
                 {
                     "student": one.student.id,
-                    "score": best.score,
+                    "score": max(0.0, best.score - (best.late_submission_penalty or 0.0)),
+                    "late": one.total_seconds_late > 0,
                     "max_score": best.max_score,
                     "needs_manual_grade": best.needs_manual_grade,
                     "exercises": {grade.name: (grade.score, grade.max_score) for grade in best.grades},
@@ -67,7 +70,7 @@ def export(course: Course, assignment: str, form: str, path: Path, *, by_exercis
     names = sorted({name for row in rows for name in row["exercises"]}) if by_exercise else []
     most = {name: found[1] for row in rows for name, found in row["exercises"].items()}
     mine = {row["student"]: [row["exercises"].get(name, (0.0, 0.0))[0] for name in names] for row in rows}
-    facts = ["student", "score", "max_score", "needs_manual_grade"]
+    facts = ["student", "score", "max_score", "needs_manual_grade", "late"]
     tables: dict[str, list[list[Any]]] = {
         "csv": [[*facts, *names], *([*(row[fact] for fact in facts), *mine[row["student"]]] for row in rows)],
         "moodle": [

@@ -41,8 +41,9 @@ def judged_result(
     trusted: bool = False,
     limits: Limits | None = None,
     take_busy: bool = False,
+    again: bool = False,
 ) -> dict[str, Any]:
-    """What the judge finds on a notebook: from `cache`, if the same code was judged by the same checks before.
+    """What the judge finds on a notebook: from `cache`, if the same code was judged by the same checks before and it's not to be `again`.
 
     The judge runs as a process of its own, under limits of its own. What ran out of time beside others is judged once more with nobody
     beside it; if this machine was busy with something else even then, the result has "busy" and is not taken again, unless `take_busy`.
@@ -60,7 +61,7 @@ def judged_result(
         kept = cache / f"{result_key(notebook, private)}.json"
     except ValueError as error:
         raise RefusedError(str(error)) from error
-    if kept.exists():
+    if kept.exists() and not again:
         found = json.loads(kept.read_text(encoding="utf-8"))
         if take_busy or not found["busy"]:
             return found
