@@ -171,8 +171,10 @@ def collect(course: Course, assignment: str, place: Path) -> Collected:
         others = {other for other in released - {one.notebook} if (target.parent / other).is_file()}
         for other in others:
             (target.parent / other).unlink()
-        if others := sorted(others | ({one.instead_of} - {""})):
-            write_text(course.note(one.student, assignment), BOTH.format(kept=one.notebook, other=", ".join(others)))
+        others |= {one.instead_of} - {""}
+        if others:
+            said = BOTH.format(kept=one.notebook, other=", ".join(sorted(others)))
+            write_text(course.note(one.student, assignment), said)
         with course.gradebook() as book:
             named = {"last_name": one.name} if one.name else {}
             book.update_or_create_student(one.student, **named)

@@ -301,7 +301,7 @@ class _Places:
     def _after_its_task(self, mark: str, free: Sequence[int]) -> list[int]:
         """The free texts between a task and whatever else was released after it."""
         known = {" ".join(self._released(one).split()): one for one in self.marked}
-        task, after, found = f"{mark}-statement", False, []
+        task, after, found = f"{mark}-statement", False, list[int]()
         for number, cell in enumerate(self.cells):
             its = cell.mark if cell.mark in self.marked else known.get(" ".join(cell.text.split()), "")
             if its == task:
