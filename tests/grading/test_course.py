@@ -30,6 +30,7 @@ from llmbook.exercises.reporting import shown_args
 from llmbook.grading import course as courses
 from llmbook.grading import grade as grading
 from llmbook.grading import grades, judging, nbgrader_steps
+from llmbook.grading import overview as overviews
 from llmbook.grading.bubblewrap import Limits
 from llmbook.grading.course import Course
 from llmbook.grading.demo import submission as made
@@ -234,6 +235,19 @@ def test_an_answer_that_had_lost_its_mark_counts_and_its_finder_says_so(graded: 
     with graded.gradebook() as book:
         comments = book.find_submission(NAME, "unmarked").notebooks[0].comments
         assert "按函数名 attention_weights 找到" in comments[0].auto_comment
+
+
+def test_an_overview_of_the_class_counts_scores_and_names_misconceptions(graded: Course, tmp_path: Path) -> None:
+    rows = {row.exercise.slug: row for row in overviews.overview(graded, NAME)}
+    students = len(grades.scores(graded, NAME))
+    weights = rows["scaled-scores"]
+    assert len(weights.scores) == sum(weights.bands().values()) == students
+    assert weights.misconceptions == {next(iter(weights.exercise.misconceptions)): 1}  # chen's
+    assert rows["which-family"].bands()["none"] == students  # nobody has read them yet
+    text = overviews.as_text(list(rows.values()), "en")
+    assert "  1 × the scores are not divided by √d_k" in text
+    overviews.draw(list(rows.values()), tmp_path / "overview.svg", "zh")
+    assert "<svg" in (tmp_path / "overview.svg").read_text(encoding="utf-8")
 
 
 def test_what_is_only_odd_costs_nothing(graded: Course) -> None:

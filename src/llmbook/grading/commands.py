@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from llmbook.book.source import LANGUAGES
+from llmbook.book.source import LANGUAGES, require_language
 from llmbook.exercises.foreign_text import printable
 
 course_app = typer.Typer(
@@ -135,6 +135,23 @@ def course_feedback(assignment: str, course: CourseDir = HERE) -> None:
         on_problem=lambda name, became: typer.echo(f"{name}: {said[became]}", err=True),
     ):
         typer.echo(path)
+
+
+@course_app.command("overview")
+def course_overview(
+    assignment: str,
+    to: Annotated[Path | None, typer.Option(help="draw it into this file too: .svg, .png or .pdf")] = None,
+    lang: Annotated[str, typer.Option(help="zh or en")] = "en",
+    course: CourseDir = HERE,
+) -> None:
+    """Show scores and misconceptions by exercise, of the whole class."""
+    gradebook, *_ = _modules()
+    from llmbook.grading.overview import as_text, draw, overview
+
+    rows = overview(gradebook.Course(course), assignment)
+    typer.echo(as_text(rows, require_language(lang)))
+    if to is not None:
+        draw(rows, to, lang)
 
 
 @course_app.command("export")

@@ -87,6 +87,10 @@ class Course:
         """The mark that a submission is graded whole; it holds what the grade rests on."""
         return self.judged / "done" / assignment / f"{student}.json"
 
+    def found(self, student: str, assignment: str) -> Path:
+        """Which misconception each answer of a student agreed with, by exercise."""
+        return self.judged / "found" / assignment / f"{student}.json"
+
     def note(self, student: str, assignment: str) -> Path:
         """What a student is to be told of how a submission was taken, if anything."""
         return self.judged / "notes" / assignment / f"{student}.txt"

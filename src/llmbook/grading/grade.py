@@ -132,8 +132,10 @@ def _judge(
     for path in found.notebooks:
         released = json.loads((course.root / "release" / assignment / path.name).read_text(encoding="utf-8"))
         notebook = json.loads(json.dumps(read_submission(path, released, say=told.append)))
-        found_by = judged_result(notebook, course.judged, private=private, trusted=trusted, again=again)
-        busy |= found_by["busy"]
+        judged = judged_result(notebook, course.judged, private=private, trusted=trusted, again=again)
+        busy |= judged["busy"]
+        named = {name: one["misconception"] for name, one in judged["exercises"].items()}
+        write_text(course.found(student, assignment), json.dumps(named))
     return told, busy
 
 
