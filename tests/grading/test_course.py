@@ -661,6 +661,10 @@ def test_the_names_that_a_system_gives_stand_in_the_gradebook(tmp_path: Path) ->
     assert courses.collect(course, NAME, course.root / "handed-in").students == ["4711", "811"]
     with course.gradebook() as book:
         assert {one.id: one.last_name for one in book.students} == {"4711": "Ann Lee", "811": "foxgina"}
+        book.update_or_create_submission(NAME, "4711")
+    for form in grades.EXPORTS:
+        grades.export(course, NAME, form, tmp_path / "grades.csv")
+        assert '"Ann Lee"' in (tmp_path / "grades.csv").read_text(encoding="utf-8-sig")
 
 
 def test_without_a_sandbox_nothing_is_run_unless_told(

@@ -18,8 +18,8 @@ EXPORTS = ("csv", "moodle", "canvas")
 
 
 def scores(course: Course, assignment: str) -> list[dict[str, Any]]:
-    """A line a student: id, score less nbgrader's penalty for lateness, whether it was late, the most there is, whether a person still
-    has to read, and score and maximum of each exercise.
+    """A line a student: id, name, score less nbgrader's penalty for lateness, whether it was late, the most there is, whether a person
+    still has to read, and score and maximum of each exercise.
     """
     rows = []
     with course.gradebook() as book:
@@ -34,6 +34,7 @@ def scores(course: Course, assignment: str) -> list[dict[str, Any]]:
                     "student": one.student.id,
                     "score": max(0.0, best.score - (best.late_submission_penalty or 0.0)),
                     "late": one.total_seconds_late > 0,
+                    "name": one.student.last_name or "",
                     "max_score": best.max_score,
                     "needs_manual_grade": best.needs_manual_grade,
                     "exercises": {grade.name: (grade.score, grade.max_score) for grade in best.grades},
@@ -70,17 +71,20 @@ def export(course: Course, assignment: str, form: str, path: Path, *, by_exercis
     names = sorted({name for row in rows for name in row["exercises"]}) if by_exercise else []
     most = {name: found[1] for row in rows for name, found in row["exercises"].items()}
     mine = {row["student"]: [row["exercises"].get(name, (0.0, 0.0))[0] for name in names] for row in rows}
-    facts = ["student", "score", "max_score", "needs_manual_grade", "late"]
+    facts = ["student", "score", "max_score", "needs_manual_grade", "late", "name"]
     tables: dict[str, list[list[Any]]] = {
         "csv": [[*facts, *names], *([*(row[fact] for fact in facts), *mine[row["student"]]] for row in rows)],
         "moodle": [
-            ["ID number", "Grade", *names],
-            *([row["student"], row["score"], *mine[row["student"]]] for row in rows),
+            ["ID number", "Grade", *names, "Full name"],
+            *([row["student"], row["score"], *mine[row["student"]], row["name"]] for row in rows),
         ],
         "canvas": [
             ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", assignment, *names],
             ["    Points Possible", "", "", "", "", rows[0]["max_score"], *(most[name] for name in names)],
-            *([row["student"], "", *2 * [row["student"]], "", row["score"], *mine[row["student"]]] for row in rows),
+            *(
+                [row["name"] or row["student"], "", *2 * [row["student"]], "", row["score"], *mine[row["student"]]]
+                for row in rows
+            ),
         ],
     }
     table = [[_cell(value) for value in row] for row in tables[form]]

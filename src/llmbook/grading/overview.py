@@ -12,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from llmbook.assets import vendored
 from llmbook.drawing import FAMILY, FONT
@@ -91,6 +92,7 @@ def draw(rows: list[Row], path: Path, lang: str) -> None:
             left += counts
         ax.set_yticks(places, [row.exercise.facts["title"][lang] for row in rows])
         ax.set(xlabel=words["students"])
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.invert_yaxis()
         fig.legend(loc="outside upper center", ncol=len(BANDS), frameon=False)
         fig.savefig(path)
