@@ -21,8 +21,7 @@ from llmbook.exercises.scoring import score
 from llmbook.exercises.verdicts import local_call, try_cases
 from llmbook.grading.demo import ESSAY
 from llmbook.grading.demo import submission as made
-from llmbook.grading.judge import code_cells
-from llmbook.grading.submission import read_submission, rebuilt
+from llmbook.grading.submission import code_cells, read_submission, rebuilt
 
 Cells = list[dict[str, Any]]
 FILE = "01.en.ipynb"

@@ -9,6 +9,7 @@ from bs4 import BeautifulSoup
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmbook.grading.received import picture
 from llmbook.grading.safe_html import (
     ATTRIBUTES,
     LONGEST,
@@ -18,7 +19,6 @@ from llmbook.grading.safe_html import (
     as_written,
     clean,
     formula,
-    picture,
     to_html,
 )
 

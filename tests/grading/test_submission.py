@@ -15,11 +15,11 @@ from llmbook.edition.assignment import exercise_notebook
 from llmbook.edition.book import Book
 from llmbook.exercises.exercise import exercises
 from llmbook.grading.demo import submission as made
-from llmbook.grading.judge import code_cells
 from llmbook.grading.submission import (
     LONGEST_CELL,
     MOST_CELLS,
     RefusedError,
+    code_cells,
     handed,
     read_submission,
     rebuilt,

@@ -31,7 +31,8 @@ WORDS: dict[str, dict[str, Any]] = {
         "rubric": "由人按上面的标准评分。",
         "intro": "每题先读题，在下面的单元格里写，再运行 `check`：它用几组公开的输入检查你的函数，告诉你输入是什么、应得什么、"
         "得到了什么，像是哪一种误解。提示一层套一层，一次打开一条。实在想看解答，另开一格运行 `solution(题号)`，"
-        '例如 `solution("{example}")`。评分时只有 `torch` 和 `numpy`，没有 `llmbook`：答案里不要用它。',
+        '例如 `solution("{example}")`。评分时只有 `torch` 和 `numpy`，没有 `llmbook`：答案里不要用它。'
+        "交之前存盘，运行 `hand_in_check('{chapter:02d}.zh.ipynb')`：它说评分时会找不到什么。",
         "site": "代码题在练习笔记本里做：`make lab` 之后打开 `work/exercises/{chapter:02d}.zh.ipynb`，"
         '或者<a href="../notebooks/{chapter:02d}.zh.ipynb" download>下载它</a>。`check` 会检查你的函数，并说明错在哪里。',
         "refer": "题号",
@@ -46,7 +47,8 @@ WORDS: dict[str, dict[str, Any]] = {
         "intro": "Read a task, write in the cell below it, then run `check`: it tries your function on a few public inputs and tells you "
         "the input, what was expected, what came, and which misconception that looks like. Hints are nested, to be opened "
         "one at a time. If you do want to see a solution, run `solution(id)` in a cell of your own, "
-        'for example `solution("{example}")`. When graded, `torch` and `numpy` are there and `llmbook` is not: do not use it in answers.',
+        'for example `solution("{example}")`. When graded, `torch` and `numpy` are there and `llmbook` is not: do not use it in answers. '
+        "Before you hand the notebook in, save it and run `hand_in_check('{chapter:02d}.en.ipynb')`: it says what grading would not find.",
         "site": "Exercises with code are done in a notebook: after `make lab` open `work/exercises/{chapter:02d}.en.ipynb`, "
         'or <a href="../notebooks/{chapter:02d}.en.ipynb" download>download it</a>. `check` tries your function and explains '
         "what is wrong.",
@@ -90,8 +92,10 @@ def exercise_notebook(exercises: Sequence[Exercise], lang: str, where: Context) 
         else f"{chapter_outline(chapter)[lang]} · {words['page']}"
     )
     cells = [
-        _markdown("intro", f"# {title}\n\n{words['intro'].format(example=exercises[0].id)}"),
-        nbformat.v4.new_code_cell("import torch\n\nfrom llmbook.course import case, check, solution", id="setup"),
+        _markdown("intro", f"# {title}\n\n{words['intro'].format(example=exercises[0].id, chapter=chapter)}"),
+        nbformat.v4.new_code_cell(
+            "import torch\n\nfrom llmbook.course import case, check, hand_in_check, solution", id="setup"
+        ),
     ]
     for exercise in exercises:
         text = "\n\n".join(

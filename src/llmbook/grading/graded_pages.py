@@ -20,7 +20,8 @@ from nbconvert.filters.highlight import Highlight2HTML
 from nbformat import NotebookNode
 from traitlets import Bool
 
-from llmbook.grading.safe_html import as_written, picture, to_html
+from llmbook.grading.received import picture
+from llmbook.grading.safe_html import as_written, to_html
 
 LONGEST_CODE = 20_000  # characters of a cell whose code is colored
 NAME = re.compile(r"[\w.-]{1,100}")

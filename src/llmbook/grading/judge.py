@@ -27,9 +27,8 @@ from llmbook.grading.bubblewrap import Limits
 from llmbook.grading.influence import influential
 from llmbook.grading.sandbox import private_folder
 from llmbook.grading.session import Judgement, Session
+from llmbook.grading.submission import chapter_of, code_cells
 
-LONGEST_CELL = 200_000
-MOST_CELLS = 500
 JUDGE_MEMORY = 12_000_000_000
 JUDGE_SECONDS = 900
 
@@ -114,43 +113,6 @@ class _Clock:
 def _busy() -> float:
     times = psutil.cpu_times()
     return sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
-
-
-def chapter_of(notebook: dict[str, Any]) -> int:
-    """The chapter whose exercises a notebook holds; ValueError if it names none that has any."""
-    try:
-        chapter = notebook["metadata"]["llmbook"]["exercises"]
-    except (KeyError, TypeError):
-        chapter = None
-    if type(chapter) is not int or not exercises(chapter):
-        raise ValueError("this is no notebook of exercises: its metadata names no chapter that has any")
-    return chapter
-
-
-def code_cells(notebook: dict[str, Any]) -> list[tuple[str, str]]:
-    """(name, source) of the cells to run: code that is no check. ValueError for what is no list of usual cells."""
-    cells = notebook.get("cells")
-    if not isinstance(cells, list) or len(cells) > MOST_CELLS:
-        raise ValueError(f"a notebook needs a list of at most {MOST_CELLS} cells")
-    found = []
-    for number, cell in enumerate(cells):
-        if not isinstance(cell, dict) or cell.get("cell_type") != "code":
-            continue
-        source = cell.get("source", "")
-        source = "".join(source) if isinstance(source, list) else source
-        metadata = cell.get("metadata", {})
-        marks = metadata.get("nbgrader", {}) if isinstance(metadata, dict) else {}
-        if isinstance(marks, dict) and marks.get("grade") and not marks.get("solution"):
-            continue
-        if not isinstance(source, str) or len(source) > LONGEST_CELL:
-            raise ValueError(f"the code of cell {number} is no text of at most {LONGEST_CELL} characters")
-        found.append((cell_name(cell, number), source))
-    return found
-
-
-def cell_name(cell: dict[str, Any], number: int) -> str:
-    """The name under which the judge keeps a cell's outputs."""
-    return f"{number}:{cell.get('id', '')}"
 
 
 def main() -> None:

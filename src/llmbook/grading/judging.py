@@ -21,9 +21,9 @@ from llmbook.atomic import write_text
 from llmbook.exercises.exercise import exercises
 from llmbook.exercises.foreign_text import printable
 from llmbook.grading.bubblewrap import Limits
-from llmbook.grading.judge import JUDGE_SECONDS, chapter_of, code_cells
+from llmbook.grading.judge import JUDGE_SECONDS
 from llmbook.grading.sandbox import why_no_sandbox
-from llmbook.grading.submission import RefusedError
+from llmbook.grading.submission import RefusedError, chapter_of, code_cells
 
 JUDGE = "import llmbook.grading.judge, llmbook.grading.submission, llmbook.grading.guest_kernel"  # what a judgement rests on
 BUSY = 0.25  # the share of the processors taken by others beside which a judgement that ran out of time is not kept

@@ -29,9 +29,8 @@ from traitlets.config import Config
 
 from llmbook.atomic import write_text
 from llmbook.grading.graded_pages import FeedbackPage, GradingPage
-from llmbook.grading.judge import cell_name
 from llmbook.grading.judging import judged_result
-from llmbook.grading.submission import TIMESTAMP, handed, read_submission
+from llmbook.grading.submission import TIMESTAMP, cell_name, handed, read_submission
 
 
 class JudgeInPlace(NbGraderPreprocessor):

@@ -5,6 +5,7 @@ Book: §0
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Any
 
 from llmbook.exercises.foreign_text import printable, storable
@@ -14,7 +15,7 @@ from llmbook.exercises.verdicts import Answer
 TEXT_OUTPUT = 20_000
 MOST_PARTS = 100  # gradients of one answer, arguments that it overwrote
 VALUE, ERROR = {"value", "gradients", "changed"}, {"error", "message", "line"}
-PNG = b"\x89PNG\r\n\x1a\n"
+PICTURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 
 
 def plain_answer(answer: Any) -> Answer:
@@ -53,15 +54,16 @@ def shown(kind: str, content: dict[str, Any]) -> list[dict[str, Any]]:
     kept: dict[str, str] = {}
     if isinstance(data.get("text/plain"), str):
         kept["text/plain"] = storable(data["text/plain"][:TEXT_OUTPUT])
-    if picture := _picture(data.get("image/png")):
-        kept["image/png"] = picture
+    if found := picture(data.get("image/png"), ["image/png"]):
+        kept["image/png"] = found[1]
     return [{"output_type": "display_data", "data": kept, "metadata": {}}] if kept else []
 
 
-def _picture(text: Any) -> str | None:
-    """A PNG in base64 and nothing else: written anew, since it stands in an attribute of a page."""
+def picture(text: Any, kinds: Sequence[str] = tuple(PICTURES)) -> tuple[str, str] | None:
+    """Type and base64 of a picture, written anew since it stands in an attribute; None for what is none of these kinds."""
     try:
         raw = base64.b64decode("".join(text.split()), validate=True)
     except (AttributeError, binascii.Error, ValueError):
         return None
-    return base64.b64encode(raw).decode("ascii") if raw.startswith(PNG) else None
+    kind = next((kind for kind in kinds if raw.startswith(PICTURES[kind])), None)
+    return (kind, base64.b64encode(raw).decode("ascii")) if kind else None

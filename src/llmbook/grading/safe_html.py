@@ -9,8 +9,6 @@ Leaves out: styles, classes, ids, SVG.
 Book: §0
 """
 
-import base64
-import binascii
 import html
 import re
 from collections.abc import Mapping, Sequence
@@ -26,10 +24,11 @@ from markdown_it.token import Token
 from mdit_py_plugins.amsmath import amsmath_plugin
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+from llmbook.grading.received import picture
+
 LONGEST = 20_000  # characters of a text that is set; past it, it is shown as it was written
 LONGEST_FORMULA = 2_000
 DEEPEST = 60  # elements within one another
-PICTURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 TEXT = (
     "p br hr h1 h2 h3 h4 h5 h6 blockquote pre code kbd samp em strong b i u s del ins sub sup small mark ul ol li dl dt dd table thead "
     "tbody tfoot tr th td caption details summary div span img figure figcaption"
@@ -121,16 +120,6 @@ def clean(page: str) -> str:
         url_schemes={"data"},
         link_rel=None,
     )
-
-
-def picture(text: Any, kinds: Sequence[str] = tuple(PICTURES)) -> tuple[str, str] | None:
-    """Type and base64 of a picture, written anew since it stands in an attribute; None for what is none of these kinds."""
-    try:
-        raw = base64.b64decode("".join(text.split()), validate=True)
-    except (AttributeError, binascii.Error, ValueError):
-        return None
-    kind = next((kind for kind in kinds if raw.startswith(PICTURES[kind])), None)
-    return (kind, base64.b64encode(raw).decode("ascii")) if kind else None
 
 
 def _kept(element: str, name: str, value: str) -> str | None:

@@ -22,8 +22,9 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from llmbook.closure import parsed
+from llmbook.exercises.exercise import exercises
 from llmbook.exercises.foreign_text import printable, storable
-from llmbook.grading.safe_html import picture
+from llmbook.grading.received import picture
 
 LARGEST = 50_000_000  # bytes of a submitted notebook, most of them saved output
 MOST_CELLS = 500
@@ -424,3 +425,40 @@ def _cell(
     if pictures:
         cell["attachments"] = nbformat.from_dict(pictures)
     return cell
+
+
+def chapter_of(notebook: dict[str, Any]) -> int:
+    """The chapter whose exercises a notebook holds; ValueError if it names none that has any."""
+    try:
+        chapter = notebook["metadata"]["llmbook"]["exercises"]
+    except (KeyError, TypeError):
+        chapter = None
+    if type(chapter) is not int or not exercises(chapter):
+        raise ValueError("this is no notebook of exercises: its metadata names no chapter that has any")
+    return chapter
+
+
+def code_cells(notebook: dict[str, Any]) -> list[tuple[str, str]]:
+    """(name, source) of the cells to run: code that is no check. ValueError for what is no list of usual cells."""
+    cells = notebook.get("cells")
+    if not isinstance(cells, list) or len(cells) > MOST_CELLS:
+        raise ValueError(f"a notebook needs a list of at most {MOST_CELLS} cells")
+    found = []
+    for number, cell in enumerate(cells):
+        if not isinstance(cell, dict) or cell.get("cell_type") != "code":
+            continue
+        source = cell.get("source", "")
+        source = "".join(source) if isinstance(source, list) else source
+        metadata = cell.get("metadata", {})
+        marks = metadata.get("nbgrader", {}) if isinstance(metadata, dict) else {}
+        if isinstance(marks, dict) and marks.get("grade") and not marks.get("solution"):
+            continue
+        if not isinstance(source, str) or len(source) > LONGEST_CELL:
+            raise ValueError(f"the code of cell {number} is no text of at most {LONGEST_CELL} characters")
+        found.append((cell_name(cell, number), source))
+    return found
+
+
+def cell_name(cell: dict[str, Any], number: int) -> str:
+    """The name under which the judge keeps a cell's outputs."""
+    return f"{number}:{cell.get('id', '')}"
