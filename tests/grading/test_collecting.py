@@ -99,6 +99,21 @@ def test_a_link_is_left(tmp_path: Path) -> None:
     assert ("ben/01.en.ipynb", "is a link or no plain file") in [(one.source, one.why) for one in left]
 
 
+def test_a_damaged_member_and_one_without_a_date_stop_nobody(tmp_path: Path) -> None:
+    laid_out(tmp_path / "in", ["ann/01.en.ipynb", "ben/01.en.ipynb", "cho/01.en.ipynb"])
+    place = zipped(tmp_path / "in", tmp_path / "in.zip")
+    raw = place.read_bytes()
+    raw = raw.replace(b"ben/01.en.ipynbben/01.en.ipynb", b"ben/01.en.ipynbBEN/01.en.ipynb")  # its checksum fails
+    at = raw.rindex(b"PK\x01\x02")  # the last entry of the list: cho's
+    place.write_bytes(raw[: at + 14] + b"\0\0" + raw[at + 16 :])  # month 0, day 0
+    taken, left = found_in(place, "chapter-01", RELEASED)
+    assert [one.student for one in taken] == ["ann", "ben"]
+    assert [(one.source, one.why) for one in left] == [("cho/01.en.ipynb", "has no date in the zip")]
+    assert taken[0].read() == b"ann/01.en.ipynb"
+    with pytest.raises(OSError, match="cannot be read from the zip"):
+        taken[1].read()
+
+
 def test_a_file_that_is_neither_folder_nor_zip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("")
     with pytest.raises(ValueError, match="x is neither a folder nor a zip"):

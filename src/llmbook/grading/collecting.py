@@ -10,6 +10,7 @@ Book: §0
 import re
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -86,8 +87,11 @@ def _files(place: Path) -> Iterator[tuple[PurePosixPath, datetime, Callable[[], 
     if zipfile.is_zipfile(place):
         with zipfile.ZipFile(place) as archive:
             for info in [info for info in archive.infolist() if not info.is_dir()][:MOST_FILES]:
-                when = datetime(*info.date_time).astimezone(UTC)
                 odd = "" if info.file_size <= LARGEST else f"has more than {LARGEST / 1e6:.0f} MB"
+                try:
+                    when = datetime(*info.date_time).astimezone(UTC)
+                except (ValueError, OverflowError, OSError):
+                    when, odd = datetime.fromtimestamp(0, UTC), odd or "has no date in the zip"
                 yield PurePosixPath(info.filename), when, partial(_member, place, info.filename), odd
     elif place.is_dir():
         for path in sorted(place.rglob("*"))[:MOST_FILES]:
@@ -102,8 +106,11 @@ def _files(place: Path) -> Iterator[tuple[PurePosixPath, datetime, Callable[[], 
 
 
 def _member(place: Path, name: str) -> bytes:
-    with zipfile.ZipFile(place) as archive:
-        return archive.read(name)
+    try:
+        with zipfile.ZipFile(place) as archive:
+            return archive.read(name)
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:  # damaged, or with a password
+        raise OSError(f"cannot be read from the zip: {error}") from error
 
 
 def _wrapping(paths: list[PurePosixPath], assignment: str) -> int:

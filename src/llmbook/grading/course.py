@@ -18,6 +18,7 @@ from llmbook.atomic import replacing, write_text
 from llmbook.book.source import require_language
 from llmbook.edition.assignment import exercise_notebook
 from llmbook.edition.book import Book
+from llmbook.exercises.foreign_text import printable
 from llmbook.grading.collecting import Left, Taken, found_in
 from llmbook.grading.judging import checks_key
 from llmbook.grading.submission import TIMESTAMP, require_student
@@ -167,7 +168,11 @@ def collect(course: Course, assignment: str, place: Path) -> Collected:
         if there is not None and there > one.when:
             left.append(Left(one.source, f"is older than what {one.student} has handed in already"))
             continue
-        content = one.read()
+        try:
+            content = one.read()
+        except OSError as error:
+            left.append(Left(one.source, printable(str(error)[:200])))
+            continue
         if not target.exists() or target.read_bytes() != content:
             with replacing(target) as new:
                 new.write_bytes(content)

@@ -7,6 +7,7 @@ import ast
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -147,8 +148,6 @@ def imported(code: str) -> set[str]:
 
 def _run(cells: list[tuple[str, str]], seconds: float, words: dict[str, str]) -> Iterator[tuple[str, str]]:
     """What is to be said of the cells that fail or take long, by name."""
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         asked = Path(folder, "cells.json")
         asked.write_text(json.dumps(cells), encoding="utf-8")
