@@ -17,8 +17,9 @@ from llmbook.atomic import write_text
 from llmbook.exercises.foreign_text import printable
 from llmbook.grading.course import Course
 from llmbook.grading.judging import JudgeFailedError, judged_result
+from llmbook.grading.placing import fenced
 from llmbook.grading.sandbox import why_no_sandbox
-from llmbook.grading.submission import RefusedError, as_text, fenced, handed, read_submission, require_student
+from llmbook.grading.submission import RefusedError, as_text, handed, read_submission, require_student
 
 LOG = 100_000  # characters of nbgrader's log that are read, from its end
 NAMED_ERROR = re.compile(r"[ \t]*[\w.]+(?:Error|Exception): (.+)")

@@ -6,14 +6,12 @@ Everything else stays where it is: other files, outputs, metadata, kinds of cell
 Book: §0
 """
 
-import ast
 import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +19,14 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from llmbook.closure import parsed
 from llmbook.exercises.exercise import exercises
 from llmbook.exercises.foreign_text import printable, storable
+from llmbook.grading.placing import WORDS, Places, Plain
 from llmbook.grading.received import picture
 
 LARGEST = 50_000_000  # bytes of a submitted notebook, most of them saved output
 MOST_CELLS = 500
 LONGEST_CELL = 200_000  # characters
-LONGEST_ANSWER = 20_000  # characters of a cell in which a function is looked for
 MOST_PICTURES = 20  # of one cell
 MOST_SHOWN = 50_000  # characters of a notebook that was refused
 TIMESTAMP = "timestamp.txt"
@@ -152,12 +149,6 @@ def as_text(path: Path) -> str:
     return storable("\n\n".join(found)[:MOST_SHOWN])
 
 
-def fenced(text: str) -> str:
-    """A block of Markdown that shows the text as it is."""
-    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=2))
-    return f"{fence}\n{text}\n{fence}"
-
-
 def rebuilt(
     submitted: Any,
     released: Mapping[str, Any],
@@ -170,7 +161,7 @@ def rebuilt(
     marked = {
         cell["metadata"]["nbgrader"]["grade_id"]: cell for cell in released["cells"] if "nbgrader" in cell["metadata"]
     }
-    places = _Places(cells, marked)
+    places = Places(cells, marked)
     words = WORDS[released["metadata"]["llmbook"]["lang"]]
     for sentence in places.told(words):
         if say is not None:
@@ -189,160 +180,6 @@ def rebuilt(
             built.append(_like(like, None))
     metadata = json.loads(json.dumps(released["metadata"]))
     return new_notebook(cells=built, metadata=nbformat.from_dict(metadata))
-
-
-WORDS = {
-    "zh": {
-        "joined": "“{title}”的作答单元格有几个，已合成一个",
-        "function": "“{title}”的作答单元格没有标记，按函数名 {function} 找到",
-        "place": "“{title}”的作答单元格没有标记，按位置找到",
-        "none": "没有找到“{title}”的作答，只有这一题没有分",
-    },
-    "en": {
-        "joined": "the cells with your answer to '{title}' were joined into one",
-        "function": "your answer to '{title}' had lost its mark and was found by its function {function}",
-        "place": "your answer to '{title}' had lost its mark and was found by its place",
-        "none": "no answer to '{title}' was found; only this task has no points",
-    },
-}
-
-
-@dataclass(frozen=True)
-class _Plain:
-    kind: str
-    text: str
-    mark: str
-    pictures: dict[str, dict[str, str]]
-
-    def text_of(self, kind: str) -> str:
-        """The text in a cell of this kind: raw text stands in a block of a Markdown cell."""
-        return fenced(self.text) if self.kind == "raw" and kind != "code" else self.text
-
-
-class _Places:
-    """Which submitted cell stands for which released one.
-
-    `mark_at`: the mark of a cell by its number; `joined`: what stands in its place; `gone`: cells that were joined into another.
-    """
-
-    def __init__(self, cells: Sequence[_Plain], marked: Mapping[str, Any]):
-        self.cells, self.marked = cells, marked
-        self.mark_at: dict[int, str] = {}
-        self.joined: dict[int, _Plain] = {}
-        self.gone: set[int] = set()
-        self._told: list[tuple[str, str]] = []
-        bearing: dict[str, list[int]] = {}
-        for number, cell in enumerate(cells):
-            if cell.mark in marked:
-                bearing.setdefault(cell.mark, []).append(number)
-        for mark, numbers in bearing.items():
-            if len(numbers) > 1 and self._is_answer(mark):
-                self._several(mark, numbers)
-            else:
-                self.mark_at[numbers[-1]] = mark
-        for mark in filter(self._is_answer, marked):
-            self._look_for(mark)
-
-    def told(self, words: Mapping[str, str]) -> list[str]:
-        """What was found otherwise than by its mark, and what was not found."""
-        return [
-            words[kind].format(title=self._title(mark), function=", ".join(sorted(self._functions(mark))))
-            for kind, mark in self._told
-        ]
-
-    def _several(self, mark: str, numbers: list[int]) -> None:
-        """Several cells with the mark of one answer: one was split or copied."""
-        functions, last = self._functions(mark), numbers[-1]
-        whole = [number for number in numbers if functions and _defines(self.cells[number].text, functions)]
-        if last in whole:  # a copy; those before it run before it
-            self.mark_at[last] = mark
-            return
-        texts = dict.fromkeys(self.cells[number].text.strip("\n") for number in numbers)
-        text = ("\n" if functions else "\n\n").join(one for one in texts if one.strip() != self._released(mark))
-        if functions and whole and not _defines(text, functions):
-            self.mark_at[whole[-1]] = mark
-            return
-        pictures = {name: one for number in numbers for name, one in self.cells[number].pictures.items()}
-        self.mark_at[last], self.joined[last] = mark, _Plain(self.cells[last].kind, text, mark, pictures)
-        self.gone |= set(numbers[:-1])
-        self._told.append(("joined", mark))
-
-    def _look_for(self, mark: str) -> None:
-        """An answer of which no cell bears the mark, or of which that cell is as it was released."""
-        at = next((number for number, its in self.mark_at.items() if its == mark), None)
-        if at is not None and self.cells[at].text.strip() != self._released(mark):
-            return
-        functions = self._functions(mark)
-        free = [number for number, cell in enumerate(self.cells) if cell.mark not in self.marked]
-        if functions:
-            found = [
-                number
-                for number in free
-                if number not in self.mark_at
-                and self.cells[number].kind == "code"
-                and _defines(self.cells[number].text, functions)
-            ][-1:]
-        else:
-            found = self._after_its_task(mark, free)
-        if not found:
-            if at is None:
-                self._told.append(("none", mark))
-            return
-        if at is not None:
-            del self.mark_at[at]
-            self.gone.add(at)
-        self.mark_at[found[-1]] = mark
-        if len(found) > 1:
-            text = "\n\n".join(self.cells[number].text for number in found)
-            pictures = {name: one for number in found for name, one in self.cells[number].pictures.items()}
-            self.joined[found[-1]] = _Plain("markdown", text, mark, pictures)
-            self.gone |= set(found[:-1])
-        self._told.append(("function" if functions else "place", mark))
-
-    def _after_its_task(self, mark: str, free: Sequence[int]) -> list[int]:
-        """The free texts between a task and whatever else was released after it."""
-        known = {" ".join(self._released(one).split()): one for one in self.marked}
-        task, after, found = f"{mark}-statement", False, list[int]()
-        for number, cell in enumerate(self.cells):
-            its = cell.mark if cell.mark in self.marked else known.get(" ".join(cell.text.split()), "")
-            if its == task:
-                after, found = True, []
-            elif its and its != mark:
-                after = False
-            elif after and number in free and cell.kind == "markdown" and cell.text.strip():
-                found.append(number)
-        return [number for number in found if self.cells[number].text.strip() != self._released(mark)]
-
-    def _is_answer(self, mark: str) -> bool:
-        return bool(self.marked[mark]["metadata"]["nbgrader"]["solution"])
-
-    def _released(self, mark: str) -> str:
-        source = self.marked[mark]["source"]
-        return ("".join(source) if isinstance(source, list) else str(source)).strip()
-
-    def _functions(self, mark: str) -> frozenset[str]:
-        """The functions that an answer is asked for; none of an open question."""
-        return _functions(self._released(mark)) if self.marked[mark]["cell_type"] == "code" else frozenset()
-
-    def _title(self, mark: str) -> str:
-        task = f"{mark.removesuffix('-answer')}-statement"
-        head = self._released(task).partition("\n")[0] if task in self.marked else mark
-        return head.lstrip("# ")
-
-
-@lru_cache(maxsize=MOST_CELLS)
-def _functions(text: str) -> frozenset[str]:
-    """The functions that a cell defines; none if it is no Python, or longer than anybody's answer."""
-    if len(text) > LONGEST_ANSWER or "def " not in text:
-        return frozenset()
-    try:
-        return frozenset(node.name for node in parsed(text).body if isinstance(node, ast.FunctionDef))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return frozenset()
-
-
-def _defines(text: str, functions: frozenset[str]) -> bool:
-    return functions <= _functions(text)
 
 
 def _cells(submitted: Any, name: str) -> list[Any]:
@@ -373,7 +210,7 @@ def _of_format_4(cell: Any) -> Any:
     return cell
 
 
-def _plain(cell: Any, number: int, name: str) -> _Plain:
+def _plain(cell: Any, number: int, name: str) -> Plain:
     if not isinstance(cell, dict) or cell.get("cell_type") not in KINDS:
         raise RefusedError(f"cell {number} of {name} is none of code, markdown and raw")
     source = cell.get("source", "")
@@ -383,7 +220,7 @@ def _plain(cell: Any, number: int, name: str) -> _Plain:
         raise RefusedError(f"the source of cell {number} of {name} is no text")
     if len(source) > LONGEST_CELL:
         raise RefusedError(f"cell {number} of {name} has {len(source)} characters; at most {LONGEST_CELL} are read")
-    return _Plain(cell["cell_type"], storable(source), _mark(cell), _pictures(cell))
+    return Plain(cell["cell_type"], storable(source), _mark(cell), _pictures(cell))
 
 
 def _mark(cell: dict[str, Any]) -> str:
@@ -403,7 +240,7 @@ def _pictures(cell: dict[str, Any]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _like(released: Mapping[str, Any], submitted: _Plain | None) -> NotebookNode:
+def _like(released: Mapping[str, Any], submitted: Plain | None) -> NotebookNode:
     """A cell with a released one's kind and marks, and the submitted text where it may be changed."""
     marks = released["metadata"]["nbgrader"]
     source = released["source"]
