@@ -104,11 +104,8 @@ def read_submission(
     """The released notebook with the cells of a submitted file.
 
     A cell that bears the mark of a released one keeps it and gets its kind; a locked one gets its released text back; graded cells that are
-    missing come last. The other cells stay where they are, without marks. The file may begin with a byte order mark, and may be of
-    nbformat 3.
-
-    Notebooks have accidents, and an answer is found again where it can be: by its mark, by the function that it defines, by its place
-    after its task, in this order; the parts of a cell that was split are joined.
+    missing come last. The other cells stay where they are, without marks. The file may have a byte order mark, or be of nbformat 3.
+    An answer is found by its mark, by the function that it defines, or by its place after its task; a cell that was split is joined.
 
     Args:
         say: told, in a sentence each in the notebook's language, what was found otherwise than by its mark, and what was not found.
