@@ -742,4 +742,4 @@ def test_a_course_by_its_commands(tmp_path: Path, graded: Course) -> None:
     assert "baker" in said("grade", NAME, "--course", "course")
     assert said("feedback", NAME, "--course", "course").strip().endswith("feedback/baker/chapter-01/01.zh.html")
     assert said("export", NAME, "grades.csv", "--form", "moodle", "--course", "course") == "1 students in grades.csv\n"
-    assert (tmp_path / "grades.csv").read_text().splitlines()[0] == '"ID number","Grade"'
+    assert (tmp_path / "grades.csv").read_text().splitlines()[0] == '"ID number","Grade","Full name"'
