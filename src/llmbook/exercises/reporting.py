@@ -7,8 +7,8 @@ import ast
 import inspect
 from collections.abc import Iterable
 
-from llmbook.closure import parsed
 from llmbook.exercises.exercise import Case, Exercise
+from llmbook.exercises.foreign_text import syntax
 from llmbook.exercises.scoring import score
 from llmbook.exercises.verdicts import Verdict, brief, misconception
 
@@ -100,10 +100,7 @@ def names_beside(function: str, sources: Iterable[str]) -> set[str]:
     """The names, attributes and imported names in the cells that define a function; a cell that is no Python has none."""
     found: set[str] = set()
     for source in sources:
-        try:
-            nodes = list(ast.walk(parsed(source)))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
+        nodes = list(ast.walk(syntax(source) or ast.Module([], [])))
         if not any(isinstance(node, ast.FunctionDef) and node.name == function for node in nodes):
             continue
         for node in nodes:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import Assignment, Gradebook, MissingEntry
 from nbgrader.apps import NbGraderAPI
 from nbgrader.apps.baseapp import NbGrader
 
@@ -200,7 +200,7 @@ def set_due(course: Course, assignment: str, when: datetime) -> None:
     if when.tzinfo is None:
         raise ValueError(f"{when.isoformat()} names no time zone; for example 2027-03-04T23:59+08:00")
     with course.gradebook() as book:
-        _require_assignment(book, assignment)
+        released_assignment(book, assignment)
         book.update_or_create_assignment(assignment, duedate=when.astimezone(UTC).strftime(STAMP))
     for mark in course.done("any", assignment).parent.glob("*.json"):
         mark.unlink()
@@ -216,16 +216,17 @@ def extend(course: Course, assignment: str, student: str, days: float) -> None:
     if days < 0:
         raise ValueError(f"an extension is 0 days or more; got {days}")
     with course.gradebook() as book:
-        _require_assignment(book, assignment)
+        released_assignment(book, assignment)
         book.update_or_create_student(student)
         book.update_or_create_submission(assignment, student)
         book.grant_extension(assignment, student, days=days)
     course.done(student, assignment).unlink(missing_ok=True)
 
 
-def _require_assignment(book: Gradebook, assignment: str) -> None:
+def released_assignment(book: Gradebook, assignment: str) -> Assignment:
+    """An assignment of the gradebook; ValueError if it is not there."""
     try:
-        book.find_assignment(assignment)
+        return book.find_assignment(assignment)
     except MissingEntry as error:
         raise ValueError(f"{assignment} is not released; `llmbook course release` comes first") from error
 

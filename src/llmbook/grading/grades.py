@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nbgrader.api import MissingEntry
-
 from llmbook.atomic import replacing
 from llmbook.exercises.foreign_text import printable
-from llmbook.grading.course import Course
+from llmbook.grading.course import Course, released_assignment
 
 EXPORTS = ("csv", "moodle", "canvas")
 
@@ -23,11 +21,7 @@ def scores(course: Course, assignment: str) -> list[dict[str, Any]]:
     """
     rows = []
     with course.gradebook() as book:
-        try:
-            found = book.find_assignment(assignment)
-        except MissingEntry as error:
-            raise ValueError(f"{assignment} is not in the gradebook; `llmbook course release` comes first") from error
-        for one in found.submissions:
+        for one in released_assignment(book, assignment).submissions:
             best = max(one.notebooks, key=lambda notebook: notebook.score)
             rows.append(
                 {

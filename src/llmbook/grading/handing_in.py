@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from llmbook.closure import parsed
 from llmbook.edition.assignment import exercise_notebook
 from llmbook.edition.book import Book
-from llmbook.exercises.foreign_text import printable
+from llmbook.exercises.foreign_text import printable, syntax
 from llmbook.grading.bubblewrap import Limits
+from llmbook.grading.placing import marked, title
 from llmbook.grading.submission import RefusedError, chapter_of, code_cells, read_submission
 
 THERE = {"torch", "numpy"} | sys.stdlib_module_names
@@ -119,28 +119,20 @@ def released_like(path: Path) -> dict[str, Any]:
 
 def unanswered(notebook: dict[str, Any], released: dict[str, Any]) -> list[str]:
     """The titles of the tasks whose answer is as it was given out, or empty."""
-    texts = {
-        cell["metadata"]["nbgrader"]["grade_id"]: cell for cell in notebook["cells"] if "nbgrader" in cell["metadata"]
-    }
-    titles = []
+    texts, titles = marked(notebook), []
     for cell in released["cells"]:
         marks = cell["metadata"].get("nbgrader", {})
         if not marks.get("solution"):
             continue
         mine = texts.get(marks["grade_id"])
         if mine is not None and "".join(mine["source"]).strip() in ("", "".join(cell["source"]).strip()):
-            task = f"{marks['grade_id'].removesuffix('-answer')}-statement"
-            head = next(one for one in released["cells"] if one["metadata"].get("nbgrader", {}).get("grade_id") == task)
-            titles.append("".join(head["source"]).partition("\n")[0].lstrip("# "))
+            titles.append(title(marked(released), marks["grade_id"]))
     return titles
 
 
 def imported(code: str) -> set[str]:
     """The modules that some code imports, by their first name; none of what is no Python."""
-    try:
-        nodes = list(ast.walk(parsed(code)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set()
+    nodes = list(ast.walk(syntax(code) or ast.Module([], [])))
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
     return {name.partition(".")[0] for name in names}

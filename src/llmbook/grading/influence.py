@@ -6,7 +6,7 @@ Book: §0
 import ast
 from collections.abc import Iterable, Sequence
 
-from llmbook.closure import parsed
+from llmbook.exercises.foreign_text import syntax
 
 
 def influential(cells: Sequence[tuple[str, str]], functions: Iterable[str]) -> set[str]:
@@ -28,12 +28,11 @@ def influential(cells: Sequence[tuple[str, str]], functions: Iterable[str]) -> s
 
 def _bound_and_used(code: str) -> tuple[set[str], set[str]] | None:
     """The names that a cell binds and those that it uses, or None where that can't be told."""
-    try:
-        nodes = list(ast.walk(parsed(code)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = syntax(code)
+    if tree is None:
         return None
     bound, used = set[str](), set[str]()
-    for node in nodes:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

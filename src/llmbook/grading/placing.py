@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from llmbook.closure import parsed
+from llmbook.exercises.foreign_text import syntax
 
+MOST_CELLS = 500
 LONGEST_ANSWER = 20_000  # characters of a cell in which a function is looked for
 WORDS = {
     "zh": {
@@ -68,7 +69,7 @@ class Places:
     def told(self, words: Mapping[str, str]) -> list[str]:
         """What was found otherwise than by its mark, and what was not found."""
         return [
-            words[kind].format(title=self._title(mark), function=", ".join(sorted(self._functions(mark))))
+            words[kind].format(title=title(self.marked, mark), function=", ".join(sorted(self._functions(mark))))
             for kind, mark in self._told
         ]
 
@@ -139,28 +140,20 @@ class Places:
         return bool(self.marked[mark]["metadata"]["nbgrader"]["solution"])
 
     def _released(self, mark: str) -> str:
-        source = self.marked[mark]["source"]
-        return ("".join(source) if isinstance(source, list) else str(source)).strip()
+        return text_of(self.marked[mark]).strip()
 
     def _functions(self, mark: str) -> frozenset[str]:
         """The functions that an answer is asked for; none of an open question."""
         return _functions(self._released(mark)) if self.marked[mark]["cell_type"] == "code" else frozenset()
 
-    def _title(self, mark: str) -> str:
-        task = f"{mark.removesuffix('-answer')}-statement"
-        head = self._released(task).partition("\n")[0] if task in self.marked else mark
-        return head.lstrip("# ")
 
-
-@lru_cache(maxsize=500)
+@lru_cache(maxsize=MOST_CELLS)
 def _functions(text: str) -> frozenset[str]:
     """The functions that a cell defines; none if it is no Python, or longer than anybody's answer."""
     if len(text) > LONGEST_ANSWER or "def " not in text:
         return frozenset()
-    try:
-        return frozenset(node.name for node in parsed(text).body if isinstance(node, ast.FunctionDef))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return frozenset()
+    tree = syntax(text)
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef)) if tree else frozenset()
 
 
 def _defines(text: str, functions: frozenset[str]) -> bool:
@@ -171,3 +164,21 @@ def fenced(text: str) -> str:
     """A block of Markdown that shows the text as it is."""
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=2))
     return f"{fence}\n{text}\n{fence}"
+
+
+def marked(notebook: Mapping[str, Any]) -> dict[str, Any]:
+    """The cells of a notebook that bear nbgrader's marks, by their mark."""
+    return {
+        cell["metadata"]["nbgrader"]["grade_id"]: cell for cell in notebook["cells"] if "nbgrader" in cell["metadata"]
+    }
+
+
+def text_of(cell: Mapping[str, Any]) -> str:
+    """A cell's text, which notebooks keep whole or in lines."""
+    return "".join(cell["source"])
+
+
+def title(cells: Mapping[str, Any], mark: str) -> str:
+    """The title of the task that an answer belongs to, from the cells of the release by their mark."""
+    task = cells.get(f"{mark.removesuffix('-answer')}-statement")
+    return text_of(task).partition("\n")[0].lstrip("# ") if task else mark

@@ -21,11 +21,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from llmbook.exercises.exercise import exercises
 from llmbook.exercises.foreign_text import printable, storable
-from llmbook.grading.placing import WORDS, Places, Plain
+from llmbook.grading.placing import MOST_CELLS, WORDS, Places, Plain, marked, text_of
 from llmbook.grading.received import picture
 
 LARGEST = 50_000_000  # bytes of a submitted notebook, most of them saved output
-MOST_CELLS = 500
 LONGEST_CELL = 200_000  # characters
 MOST_PICTURES = 20  # of one cell
 MOST_SHOWN = 50_000  # characters of a notebook that was refused
@@ -155,10 +154,8 @@ def rebuilt(
 ) -> NotebookNode:
     """`read_submission` on what JSON holds."""
     cells = [_plain(cell, number, name) for number, cell in enumerate(_cells(submitted, name))]
-    marked = {
-        cell["metadata"]["nbgrader"]["grade_id"]: cell for cell in released["cells"] if "nbgrader" in cell["metadata"]
-    }
-    places = Places(cells, marked)
+    given = marked(released)
+    places = Places(cells, given)
     words = WORDS[released["metadata"]["llmbook"]["lang"]]
     for sentence in places.told(words):
         if say is not None:
@@ -167,12 +164,12 @@ def rebuilt(
     for number, cell in enumerate(cells):
         mark = places.mark_at.get(number)
         if mark is not None:
-            built.append(_like(marked[mark], places.joined.get(number, cell)))
+            built.append(_like(given[mark], places.joined.get(number, cell)))
         elif number not in places.gone:
             kind = "code" if cell.kind == "code" else "markdown"
             built.append(_cell(f"own-{len(built)}", kind, cell.text_of(kind), cell.pictures, {}))
     found = set(places.mark_at.values())
-    for mark, like in marked.items():
+    for mark, like in given.items():
         if mark not in found and like["metadata"]["nbgrader"]["grade"]:
             built.append(_like(like, None))
     metadata = json.loads(json.dumps(released["metadata"]))
@@ -240,8 +237,7 @@ def _pictures(cell: dict[str, Any]) -> dict[str, dict[str, str]]:
 def _like(released: Mapping[str, Any], submitted: Plain | None) -> NotebookNode:
     """A cell with a released one's kind and marks, and the submitted text where it may be changed."""
     marks = released["metadata"]["nbgrader"]
-    source = released["source"]
-    text = "".join(source) if isinstance(source, list) else source
+    text = text_of(released)
     pictures: dict[str, dict[str, str]] = {}
     if submitted is not None and not marks["locked"]:
         text, pictures = submitted.text_of(released["cell_type"]), submitted.pictures
