@@ -63,6 +63,7 @@ def test_text_that_has_no_bytes_leaves_the_old_file(tmp_path: Path):
 ELSEWHERE = {
     ("data/archives.py", "unpack"): "into a fresh folder that `fetched` renames whole",
     ("grading/cgroup.py", "make_group"): "the kernel's control files, which are no files",
+    ("grading/handing_in.py", "_run"): "a temporary folder of one check",
     ("grading/judging.py", "turn"): "locks, which hold nothing",
     ("grading/judging.py", "_judge"): "a temporary folder of one judge",
     ("grading/sandbox.py", "__init__"): "a temporary folder of one kernel",

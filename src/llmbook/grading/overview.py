@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from llmbook.assets import vendored
+from llmbook.atomic import replacing
 from llmbook.drawing import FAMILY, FONT
 from llmbook.exercises.exercise import Exercise, exercises
 from llmbook.grading.course import Course
@@ -95,4 +96,5 @@ def draw(rows: list[Row], path: Path, lang: str) -> None:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.invert_yaxis()
         fig.legend(loc="outside upper center", ncol=len(BANDS), frameon=False)
-        fig.savefig(path)
+        with replacing(path) as new:
+            fig.savefig(new, format=path.suffix.removeprefix(".") or "png")
