@@ -5,16 +5,16 @@ Book: §1.1.2
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
-from itertools import groupby, pairwise
+from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from llmbook.data import Split, Window, consecutive_windows, random_windows, translation_pairs, vendored
+from llmbook.data import Window, consecutive_windows, help_pages, random_windows
+from llmbook.evaluation import last_seen, token_losses
 from llmbook.models import SequenceModel, SequenceModelConfig
 from llmbook.nn.fused_lstm import fuse
-from llmbook.tokenizers import ByteBPE
 from llmbook.training import cross_entropy, fit, warmup_cosine
 
 
@@ -45,25 +45,12 @@ CONTEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 257)  # tokens seen, at least: 1, 2–3
 RECENT = 32
 
 
-@cache
-def pages() -> tuple[Split[Tensor], ByteBPE]:
-    """The English paragraphs page by page, as one row of ids a part."""
-    tokenizer = ByteBPE.load(vendored(DATA[-1]))
-
-    def ids(pairs) -> Tensor:
-        texts = ["\n".join(pair.en for pair in page) for _, page in groupby(pairs, key=lambda pair: pair.page)]
-        return torch.tensor(tokenizer.encode("\n\n".join(texts)))
-
-    pairs = translation_pairs()
-    return Split(*map(ids, (pairs.train, pairs.validation, pairs.test))), tokenizer
-
-
 def loss(model: SequenceModel, window: Window) -> Tensor:
     return cross_entropy(model(window.token_ids), window.targets)
 
 
 def train(config: Config, seed: int, *, fit: Callable = fit) -> SequenceModel:
-    text, tokenizer = pages()
+    text, tokenizer = help_pages()
     torch.manual_seed(seed)
     model = SequenceModel(SequenceModelConfig(
         vocab_size=tokenizer.vocab_size, mixer=config.mixer, d_model=config.d_model,
@@ -83,29 +70,11 @@ def train(config: Config, seed: int, *, fit: Callable = fit) -> SequenceModel:
     return model.eval()
 
 
-@torch.no_grad()
-def losses(model: SequenceModel, window: Window) -> Tensor:
-    """Nats of each target, [row, place]."""
-    parts = zip(window.token_ids.split(16), window.targets.split(16), strict=True)
-    return torch.cat([
-        -model(ids).log_softmax(dim=-1).gather(-1, targets[:, :, None])[:, :, 0] for ids, targets in parts
-    ])  # fmt: skip
-
-
-def last_seen(window: Window) -> Tensor:
-    """How many tokens back in its row each target last occurred; 0 if it did not."""
-    same = window.targets[:, :, None] == window.token_ids[:, None, :]  # [row, place of the target, place before it]
-    length = same.shape[1]
-    back = torch.arange(1, length + 1)[:, None] - torch.arange(length)  # the target of place t is token t + 1
-    back = torch.where(same & (back > 0), back, length + 1).amin(dim=-1)
-    return torch.where(back > length, 0, back)
-
-
 def evaluate(model: SequenceModel, config: Config, *, limit: int | None = None) -> dict[str, float | list[float]]:
     """Nats a token on the test part: of all; by how much context the window gives; by how far back the token was last seen."""
-    window = consecutive_windows(pages()[0].test, length=config.length)
+    window = consecutive_windows(help_pages()[0].test, length=config.length)
     window = Window(*(part[:limit] for part in window))
-    nats, back = losses(model, window), last_seen(window)
+    nats, back = token_losses(model, window), last_seen(window)
     groups = {"new": back == 0, "recent": (back > 0) & (back <= RECENT), "far": back > RECENT}
     return {
         "loss": nats.mean().item(),
@@ -118,8 +87,8 @@ def evaluate(model: SequenceModel, config: Config, *, limit: int | None = None) 
 
 def validate(model: SequenceModel, config: Config, *, limit: int | None = None) -> float:
     """Nats a token on the validation part."""
-    window = consecutive_windows(pages()[0].validation, length=config.length)
-    return losses(model, Window(*(part[:limit] for part in window))).mean().item()
+    window = consecutive_windows(help_pages()[0].validation, length=config.length)
+    return token_losses(model, Window(*(part[:limit] for part in window))).mean().item()
 
 
 def follow(model: SequenceModel, config: Config, *, limit: int | None = None) -> dict[str, float]:

@@ -4,6 +4,7 @@ from llmbook.assets import manifest, vendored
 from llmbook.data.batch import IGNORED, Batch, batch_of, padded
 from llmbook.data.corpora import load_corpus
 from llmbook.data.fetch import fetched
+from llmbook.data.help_pages import help_pages
 from llmbook.data.images import Emoji, load_emoji
 from llmbook.data.pinyin_task import PinyinTask, pinyin_task
 from llmbook.data.recall import Recall, recall_batches
@@ -43,6 +44,7 @@ __all__ = [
     "consecutive_windows",
     "everyday_pairs",
     "fetched",
+    "help_pages",
     "load_corpus",
     "load_emoji",
     "manifest",

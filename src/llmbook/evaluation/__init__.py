@@ -12,6 +12,7 @@ from llmbook.evaluation.bootstrap import (
 )
 from llmbook.evaluation.chrf import corpus_chrf
 from llmbook.evaluation.pinyin import PinyinAccuracy, pinyin_accuracy
+from llmbook.evaluation.token_losses import last_seen, token_losses
 from llmbook.evaluation.translation_memory import Match, TranslationMemory
 
 __all__ = [
@@ -30,5 +31,7 @@ __all__ = [
     "bootstrap_score",
     "corpus_bleu",
     "corpus_chrf",
+    "last_seen",
     "pinyin_accuracy",
+    "token_losses",
 ]

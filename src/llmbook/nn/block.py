@@ -25,6 +25,7 @@ class TransformerBlock(nn.Module):
     Args:
         norm_first: pre-norm if True.
         norm: callable, d_model → module.
+        attention: callable like `MultiHeadAttention`, for self-attention; a `partial` for more.
         feed_forward: callable, (d_model, d_ff) → module; a `partial` for more.
         cross_attention: whether the layer looks at a context too, as a decoder's does.
         dropout: of attention weights, and of each sublayer's output.
@@ -42,6 +43,7 @@ class TransformerBlock(nn.Module):
         *,
         norm_first: bool = True,
         norm: Callable[[int], nn.Module] = LayerNorm,
+        attention: Callable[..., nn.Module] = MultiHeadAttention,
         feed_forward: Callable[[int, int], nn.Module] = FeedForward,
         cross_attention: bool = False,
         num_kv_heads: int | None = None,
@@ -50,17 +52,12 @@ class TransformerBlock(nn.Module):
     ):
         super().__init__()
         self.norm_first = norm_first
-        attention = partial(
-            MultiHeadAttention,
-            d_model,
-            num_heads,
-            num_kv_heads=num_kv_heads,
-            dropout=dropout,
-            use_bias=use_bias,
-        )
-        self.self_attention = attention()
+        heads = dict(num_kv_heads=num_kv_heads, dropout=dropout, use_bias=use_bias)
+        self.self_attention = attention(d_model, num_heads, **heads)
         self.self_attention_norm = norm(d_model)
-        self.cross_attention = attention() if cross_attention else None
+        self.cross_attention = (
+            MultiHeadAttention(d_model, num_heads, **heads) if cross_attention else None
+        )
         self.cross_attention_norm = norm(d_model) if cross_attention else None
         self.feed_forward = feed_forward(d_model, d_ff)
         self.feed_forward_norm = norm(d_model)

@@ -1,4 +1,4 @@
-"""The position-wise feed-forward network.
+"""The position-wise feed-forward network, and its gated relative.
 
 Book: §1.2.1
 """
@@ -56,3 +56,24 @@ class FeedForward(nn.Module):
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
         require_last(x, d_model=self.inner.in_features)
         return self.outer(self.dropout(self.activation(self.inner(x))))
+
+
+class SwiGLU(nn.Module):
+    """(silu(x W_gate) ⊙ x W_up) W_down at each position alone, silu(z) = z σ(z); no bias.
+
+    Shazeer 2020, equation 6, whose W, V, W₂ are our W_gate, W_up, W_down.
+
+    Raises:
+        ValueError: a width below 1, an input of another width.
+    """
+
+    def __init__(self, d_model: int, d_ff: int):
+        super().__init__()
+        require_positive(d_model=d_model, d_ff=d_ff)
+        self.gate = nn.Linear(d_model, d_ff, bias=False)
+        self.up = nn.Linear(d_model, d_ff, bias=False)
+        self.down = nn.Linear(d_ff, d_model, bias=False)
+
+    def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+        require_last(x, d_model=self.gate.in_features)
+        return self.down(F.silu(self.gate(x)) * self.up(x))

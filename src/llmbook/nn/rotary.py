@@ -4,13 +4,14 @@ Book: §2.2.2
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from llmbook.checks import require_indices, require_one_of, require_positive
+from llmbook.checks import require_at_least, require_indices, require_one_of, require_positive
 
 KINDS = ("linear", "ntk", "yarn")
 FAST, SLOW = 32, 1  # YaRN's β and α, in turns over the original context
@@ -37,6 +38,27 @@ class RotaryScaling:
         if not 1 <= self.factor < math.inf:
             raise ValueError(f"factor is {self.factor}; expected factor >= 1")
         require_positive(original_max_seq_len=self.original_max_seq_len)
+
+
+def dynamic_scaling(
+    length: int, *, factor: float, original_max_seq_len: int
+) -> RotaryScaling | None:
+    """None up to the original length L₀; from there on "ntk" by s L / L₀ − (s − 1) at length L.
+
+    Here s is `factor`. Transformers calls it "dynamic"; Peng et al. 2023, section 3.3, have
+    max(1, L / L₀), which is s = 1. It depends on the length alone, so that a long prompt leaves
+    nothing behind for a short one. Each length has its own base: keys that a cache holds were
+    turned with another one than a longer text needs, and don't fit it. To be exact, turn all
+    keys anew, or choose one scaling for the whole text before it is begun.
+
+    Raises:
+        ValueError: a negative length, or what `RotaryScaling` refuses.
+    """
+    require_at_least(0, length=length)
+    scaling = RotaryScaling("ntk", factor, original_max_seq_len)
+    if length <= original_max_seq_len:
+        return None
+    return replace(scaling, factor=factor * length / original_max_seq_len - (factor - 1))
 
 
 @dataclass(frozen=True)
@@ -133,6 +155,30 @@ def apply_rotary(
         cos, sin = cos[:, None], sin[:, None]  # the same for all heads
     first, second = x.chunk(2, dim=-1)
     return (x * cos + torch.cat([-second, first], dim=-1) * sin).to(x.dtype)
+
+
+def half_split_rows(
+    weight: Float[Tensor, "rows ..."], num_heads: int
+) -> Float[Tensor, "rows ..."]:
+    """Rows 0, 2, 4, …, 1, 3, 5, … of each head: from pairs of neighbours to halves.
+
+    For the W_Q and W_K, or their biases, of a model whose pairs are neighbours (as in Su et al.
+    2021, Meta's files of Llama, and llama.cpp's). Queries and keys then have their components
+    in another order, the same in both, and with `apply_rotary` the scores stay what they were.
+
+    Args:
+        weight: [num_heads · head_dim, d_model]; for W_K num_heads is that of key heads.
+
+    Raises:
+        ValueError: rows that are not those of num_heads heads of an even width.
+    """
+    require_positive(num_heads=num_heads)
+    if weight.ndim == 0 or weight.shape[0] % (2 * num_heads):
+        raise ValueError(
+            f"weight has shape {list(weight.shape)}; "
+            f"expected rows of num_heads = {num_heads} heads of an even width"
+        )
+    return rearrange(weight, "(h i pair) ... -> (h pair i) ...", h=num_heads, pair=2)
 
 
 def require_turnable(x: Tensor, rotary: Rotary, positions: Tensor | None) -> None:
