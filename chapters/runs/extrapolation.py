@@ -26,8 +26,8 @@ class Config:
     max_distance: int = 64
     dropout: float = 0.1
     length: int = 64
-    batch_size: int = 32
-    steps: int = 2000
+    batch_size: int = 16
+    steps: int = 1500
     peak: float = 3e-3
     warmup_steps: int = 200
     betas: tuple[float, float] = (0.9, 0.98)
@@ -39,8 +39,8 @@ CONFIGS = {way: Config(positions=way) for way in WAYS}
 SEEDS = (0, 1, 2)
 RATES = (1e-3, 3e-3, 1e-2)
 SWEEP_SEEDS = (10,)
-SWEEP_STEPS = 500
-MILESTONES = (250, 500, 1000, 1500, 2000)
+SWEEP_STEPS = 400
+MILESTONES = (250, 500, 750, 1000, 1250, 1500)
 DATA = ("libreoffice/help.jsonl.gz", "weights/translator/tokenizer.json")
 LONGEST = 1024
 PLACES = (0, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)  # borders of the groups of places in a window

@@ -1,6 +1,7 @@
 """Blocks: attention, masks, norms, feed-forward networks, positions."""
 
 from llmbook.nn.alibi import alibi_bias, alibi_slopes
+from llmbook.nn.attention_by import AttentionBy
 from llmbook.nn.batch_norm import BatchNorm, batch_norm
 from llmbook.nn.block import TransformerBlock
 from llmbook.nn.convolution import CausalConv1d, receptive_field
@@ -67,6 +68,7 @@ from llmbook.nn.t5_bias import T5Bias, t5_bucket
 __all__ = [
     "LSTM",
     "Additive",
+    "AttentionBy",
     "BatchNorm",
     "CausalConv1d",
     "CosineGain",
