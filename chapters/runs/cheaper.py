@@ -39,9 +39,9 @@ class Config:
     dropout: float = 0.1
     length: int = 512
     batch_size: int = 2
-    steps: int = 1800
+    steps: int = 1200
     peak: float = 3e-3
-    warmup_steps: int = 200
+    warmup_steps: int = 100
     betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 1.0
 
@@ -62,8 +62,8 @@ CONFIGS = {
 SEEDS = (0, 1, 2)
 RATES = (1e-3, 3e-3, 1e-2)
 SWEEP_SEEDS = (10,)
-SWEEP_STEPS = 450
-MILESTONES = (150, 300, 600, 900, 1200, 1500, 1800)
+SWEEP_STEPS = 300
+MILESTONES = (150, 300, 600, 900, 1200)
 DATA = ("libreoffice/help.jsonl.gz", "weights/translator/tokenizer.json")
 CONTEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 513)  # tokens seen, at least: 1, 2–3, 4–7, …
 RECENT = 32
