@@ -89,7 +89,7 @@ def test_absorbed_is_the_same_in_values_and_gradients(kind, masked):
 @pytest.mark.parametrize("absorb", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sizes", [[1] * 6, [3, 2, 1], [2, 0, 4], [6]])
-def test_cached_equals_uncached(sizes, kind, absorb, unhooked):
+def test_cached_equals_uncached(sizes, kind, absorb):
     module, x, cache, outputs = layer(**kind), vectors(2, 6), LayerCache(), []
     for chunk in x.split(sizes, dim=1):
         mask = causal_mask(chunk.shape[1], cache.length + chunk.shape[1])
@@ -99,7 +99,7 @@ def test_cached_equals_uncached(sizes, kind, absorb, unhooked):
     close(cache.value, apply_rotary(module.key_rotary(x), TABLES)[:, None], 1e-12)
 
 
-def test_the_cache_holds_the_latent_and_the_shared_key_only(unhooked):
+def test_the_cache_holds_the_latent_and_the_shared_key_only():
     cache, full = LayerCache(), LayerCache()
     layer()(vectors(2, 6), rotary=TABLES, cache=cache)
     MultiHeadAttention(D_MODEL, HEADS).double()(vectors(2, 6), cache=full)
@@ -107,7 +107,7 @@ def test_the_cache_holds_the_latent_and_the_shared_key_only(unhooked):
     assert full.key.numel() + full.value.numel() == 2 * 6 * 2 * D_MODEL
 
 
-def test_reordered_rows_of_a_cache_are_those_of_the_batch(unhooked):
+def test_reordered_rows_of_a_cache_are_those_of_the_batch():
     module, x, cache = layer(), vectors(2, 4), LayerCache()
     module(x[:, :3], rotary=TABLES, cache=cache)
     cache.reorder(torch.tensor([1, 1, 0]))

@@ -13,6 +13,8 @@ from llmbook.nn import (
     TransformerBlock,
     apply_rotary,
     causal_mask,
+    dynamic_scaling,
+    half_split_rows,
     rotary_tables,
 )
 
@@ -117,6 +119,91 @@ def test_yarn_keeps_what_turns_often_stretches_what_does_not_and_multiplies_the_
     close(scaled.cos[0], torch.full((64,), attention_factor), 1e-6)
 
 
+def test_dynamic_scaling_by_hand():
+    def at(length):
+        return dynamic_scaling(length, factor=2.0, original_max_seq_len=8)
+
+    assert [at(length) for length in (0, 1, 7, 8)] == [None] * 4
+    assert at(12) == RotaryScaling("ntk", 2.0, 8)  # 2 · 12 / 8 − 1
+    assert at(16) == RotaryScaling("ntk", 3.0, 8)
+    # A factor of 1 is L / L₀, as in the paper.
+    assert dynamic_scaling(20, factor=1, original_max_seq_len=8) == RotaryScaling("ntk", 2.5, 8)
+    factors = [at(length).factor for length in range(9, 40)]
+    assert factors == sorted(set(factors))
+    assert 1 < factors[0] < 1.3
+
+
+def test_after_a_long_prompt_a_short_one_has_the_original_base_again():
+    # Transformers kept the long one's base (its pull requests 27033 and, once more, 46624).
+    def tables(length):
+        return rotary_tables(8, length, scaling=dynamic_scaling(length, factor=4.0, original_max_seq_len=8))
+
+    before, long, after = tables(8), tables(64), tables(8)
+    assert torch.equal(before.cos, after.cos)
+    assert torch.equal(before.cos, rotary_tables(8, 8).cos)
+    assert (long.cos[:8] - before.cos).abs().max() > 0.01
+
+
+def test_keys_cached_under_another_base_do_not_fit():
+    module, x = attention(), 3 * random_inputs(2, 24, 16)
+
+    def generate(scaling_at):
+        cache, outputs = LayerCache(), []
+        for chunk in x.split([8, 16], dim=1):
+            length = cache.length + chunk.shape[1]
+            tables = rotary_tables(4, length, scaling=scaling_at(length))
+            outputs.append(module(chunk, mask=causal_mask(chunk.shape[1], length), rotary=tables, cache=cache))
+        return torch.cat(outputs, dim=1)[:, 8:]
+
+    def dynamic(length):
+        return dynamic_scaling(length, factor=4.0, original_max_seq_len=8)
+
+    tables = rotary_tables(4, 24, scaling=dynamic(24))
+    uncached = module(x, mask=causal_mask(24), rotary=tables)[:, 8:]
+    assert (generate(dynamic) - uncached).abs().max() > 1e-2
+    close(generate(lambda length: dynamic(24)), uncached)
+
+
+def neighbours(x, positions):
+    """The turn of Su et al.: of the pairs (x_0, x_1), (x_2, x_3), …"""
+    angle = positions[:, None] * 10_000.0 ** (-torch.arange(0, x.shape[-1], 2) / x.shape[-1])
+    even, odd = x[..., 0::2], x[..., 1::2]
+    return torch.stack([even * angle.cos() - odd * angle.sin(), odd * angle.cos() + even * angle.sin()], -1).flatten(-2)
+
+
+def test_the_two_layouts_by_hand():
+    x, at_one = torch.tensor([[1.0, 2, 3, 4]]), torch.tensor([1])
+    close(neighbours(x, at_one), torch.tensor([[-1.1426, 1.9221, 2.9599, 4.0298]]), 5e-5)
+    turned = apply_rotary(x, rotary_tables(4, 2), positions=at_one)
+    close(turned, torch.tensor([[-1.9841, 1.9599, 2.4624, 4.0198]]), 5e-5)
+    # What half_split_rows does to the rows it does to what they give: [0, 2, 1, 3].
+    assert half_split_rows(x.T, 1).flatten().tolist() == [1, 3, 2, 4]
+    assert half_split_rows(torch.arange(12.0)[:, None], 2).flatten().tolist() == [0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11]
+    assert half_split_rows(torch.arange(4.0), 1).tolist() == [0, 2, 1, 3]
+
+
+@pytest.mark.parametrize(("num_heads", "num_kv_heads", "head_dim"), [(1, 1, 4), (6, 2, 8), (3, 3, 2)])
+def test_with_rows_permuted_in_both_scores_are_those_of_neighbours(num_heads, num_kv_heads, head_dim):
+    x, positions, tables = random_inputs(5, 24), torch.tensor([0, 1, 2, 3, 40]), rotary_tables(head_dim, 41)
+    query = random_inputs(num_heads * head_dim, 24, seed=1)
+    key = random_inputs(num_kv_heads * head_dim, 24, seed=2)
+    group = num_heads // num_kv_heads
+
+    def scores(query, key, turn):
+        query, key = (turn((x @ w.T).unflatten(-1, (-1, head_dim)).transpose(0, 1)) for w in (query, key))
+        return query @ key.repeat_interleave(group, dim=0).mT
+
+    def halves(x):
+        return apply_rotary(x, tables, positions=positions)
+
+    paper = scores(query, key, lambda x: neighbours(x, positions))
+    permuted = half_split_rows(query, num_heads), half_split_rows(key, num_kv_heads)
+    close(scores(*permuted, halves), paper, 1e-4)
+    if head_dim > 2:
+        assert (scores(query, key, halves) - paper).abs().max() > 1
+        assert (scores(permuted[0], key, halves) - paper).abs().max() > 1
+
+
 @pytest.mark.parametrize("kind", ["linear", "ntk", "yarn"])
 def test_a_factor_of_one_changes_nothing(kind):
     scaled, plain = rotary_tables(16, 40, scaling=RotaryScaling(kind, 1.0, 20)), rotary_tables(16, 40)
@@ -196,6 +283,19 @@ def test_mistakes_are_named():
             RotaryScaling("yarn", factor, 4)
     with pytest.raises(ValueError, match="original_max_seq_len is 0; expected at least 1"):
         RotaryScaling("yarn", 2, 0)
+    for length in (4, 40):
+        with pytest.raises(ValueError, match=r"factor is 0\.5; expected factor >= 1"):
+            dynamic_scaling(length, factor=0.5, original_max_seq_len=8)
+    with pytest.raises(ValueError, match="length is -1; expected at least 0"):
+        dynamic_scaling(-1, factor=2, original_max_seq_len=8)
+    with pytest.raises(ValueError, match="original_max_seq_len is 0; expected at least 1"):
+        dynamic_scaling(4, factor=2, original_max_seq_len=0)
+    for shape, num_heads in (((12, 5), 4), ((7, 5), 1), ((6,), 2), ((), 1)):
+        given = rf"weight has shape \[{', '.join(map(str, shape))}\]; expected rows of num_heads = {num_heads} heads"
+        with pytest.raises(ValueError, match=given):
+            half_split_rows(torch.ones(shape), num_heads)
+    with pytest.raises(ValueError, match="num_heads is 0; expected at least 1"):
+        half_split_rows(torch.ones(4, 4), 0)
     tables, x = rotary_tables(8, 6), torch.ones(2, 3, 4, 8)
     with pytest.raises(ValueError, match=r"x has shape \[2, 3, 4, 6\]; expected \[\.\.\., length, head_dim = 8\]"):
         apply_rotary(x[..., :6], tables)

@@ -257,7 +257,7 @@ def test_mistakes_are_named():
             call(x, mask=torch.ones(5, 4, dtype=torch.bool))
         with pytest.raises(ValueError, match=r"bias has shape \[4, 5\]; expected \[query, key\] = \[5, 5\]"):
             call(x, bias=torch.ones(4, 5))
-        with pytest.raises(ValueError, match="bias has dtype torch.bool"):
+        with pytest.raises(ValueError, match=r"bias has dtype torch\.bool"):
             call(x, bias=torch.ones(5, 5, dtype=torch.bool))
         with pytest.raises(ValueError, match=r"x has shape \[2, 5, 11\]; expected \[batch, length, d_model = 12\]"):
             call(x[..., :11])

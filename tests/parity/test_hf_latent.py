@@ -1,6 +1,5 @@
 """Latent attention against Transformers' DeepSeek-V2 and V3: values, gradients, and what is cached."""
 
-import jaxtyping
 import pytest
 import torch
 from inputs import close, random_inputs
@@ -105,8 +104,7 @@ def test_the_same_in_values_and_gradients(kind, query_rank, absorb):
         close(actual, expected)
 
 
-def test_what_is_cached_is_the_same(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # the hook wants keys and values of one width
+def test_what_is_cached_is_the_same():
     config = their_config(v3, None)
     theirs = randomized(v3.DeepseekV3Attention(config, layer_idx=0))
     ours, cache, kept = ours_of(theirs, None, interleaved=True), LayerCache(), v3.DynamicCache(config=config)

@@ -44,9 +44,7 @@ class AttentionBy(MultiHeadAttention):
     ):
         super().__init__(d_model, num_heads, num_kv_heads=num_kv_heads, use_bias=use_bias)
         if dropout != 0:
-            raise ValueError(
-                f"dropout is {dropout}; such heads have no weights to drop"
-            )
+            raise ValueError(f"dropout is {dropout}; such heads have no weights to drop")
         self.attend, self.causal = attend, causal
 
     def forward(

@@ -26,10 +26,10 @@ class LayerCache:
     def extend(
         self,
         key: Float[Tensor, "batch heads new head_dim"],
-        value: Float[Tensor, "batch heads new head_dim"],
+        value: Float[Tensor, "batch heads new value_dim"],
     ) -> tuple[
         Float[Tensor, "batch heads length head_dim"],
-        Float[Tensor, "batch heads length head_dim"],
+        Float[Tensor, "batch heads length value_dim"],
     ]:
         """Appends the new positions and returns all of them.
 
@@ -37,7 +37,8 @@ class LayerCache:
             ValueError: another batch size, number of heads or width than before.
         """
         if self.key is not None and self.value is not None:
-            require_same_but_length(self.key, key)
+            require_same_but_length(self.key, key, "keys")
+            require_same_but_length(self.value, value, "values")
             key = torch.cat([self.key, key], dim=2)
             value = torch.cat([self.value, value], dim=2)
         self.key, self.value = key, value
@@ -132,10 +133,10 @@ class KVCache:
             layer.reorder(rows)
 
 
-def require_same_but_length(cached: Tensor, new: Tensor) -> None:
+def require_same_but_length(cached: Tensor, new: Tensor, name: str) -> None:
     """Raises ValueError unless the shapes differ in the length, the third of four, at most."""
     old, got = list(cached.shape), list(new.shape)
     if len(got) != 4 or old[:2] + old[3:] != got[:2] + got[3:]:
         raise ValueError(
-            f"the cache holds keys of shape {old}; got {got}, where only the third may differ"
+            f"the cache holds {name} of shape {old}; got {got}, where only the third may differ"
         )

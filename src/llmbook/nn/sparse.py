@@ -123,7 +123,8 @@ def attention_by_block(
     # Blocks take the place of heads, batch and heads together that of the batch.
     by_block = (x.flatten(0, 1) for x in (query, key[:, :, gathered], value[:, :, gathered]))
     output = scaled_dot_product_attention(*by_block, mask=mask[None], dropout=dropout)
-    return output.unflatten(0, (batch, heads)).flatten(2, 3)[:, :, :query_len]
+    assert isinstance(output, Tensor)  # no weights were asked for
+    return rearrange(output, "(b h) n s v -> b h (n s) v", b=batch, h=heads)[:, :, :query_len]
 
 
 class LocalAttention(MultiHeadAttention):
@@ -156,8 +157,13 @@ class LocalAttention(MultiHeadAttention):
     ):
         require_positive(window=window)
         require_at_least(0, num_sinks=num_sinks)
-        heads = dict(num_kv_heads=num_kv_heads, dropout=dropout, use_bias=use_bias)
-        super().__init__(d_model, num_heads, **heads)
+        super().__init__(
+            d_model,
+            num_heads,
+            num_kv_heads=num_kv_heads,
+            dropout=dropout,
+            use_bias=use_bias,
+        )
         self.window, self.num_sinks = window, num_sinks
 
     def forward(
