@@ -39,7 +39,7 @@ class Config:
     dropout: float = 0.1
     length: int = 512
     batch_size: int = 2
-    steps: int = 1200
+    steps: int = 1000
     peak: float = 3e-3
     warmup_steps: int = 100
     betas: tuple[float, float] = (0.9, 0.98)
@@ -53,7 +53,6 @@ class Config:
 
 CONFIGS = {
     "exact": Config(),
-    "2 KV heads": Config(num_kv_heads=2),
     "1 KV head": Config(num_kv_heads=1),
     "linear": Config(attention="linear"),
     "random features": Config(attention="random features"),
@@ -62,8 +61,8 @@ CONFIGS = {
 SEEDS = (0, 1, 2)
 RATES = (1e-3, 3e-3, 1e-2)
 SWEEP_SEEDS = (10,)
-SWEEP_STEPS = 300
-MILESTONES = (150, 300, 600, 900, 1200)
+SWEEP_STEPS = 250
+MILESTONES = (125, 250, 500, 750, 1000)
 DATA = ("libreoffice/help.jsonl.gz", "weights/translator/tokenizer.json")
 CONTEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 513)  # tokens seen, at least: 1, 2–3, 4–7, …
 RECENT = 32
