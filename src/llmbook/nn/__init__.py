@@ -7,6 +7,7 @@ from llmbook.nn.block import TransformerBlock
 from llmbook.nn.convolution import CausalConv1d, receptive_field
 from llmbook.nn.dot_product import scaled_dot_product_attention
 from llmbook.nn.feed_forward import FeedForward, SwiGLU
+from llmbook.nn.flash import FlashOutput, flash_attention, flash_forward
 from llmbook.nn.kv_cache import KVCache, LayerCache, LayerState
 from llmbook.nn.latent import LatentAttention
 from llmbook.nn.learned_position import LearnedPositions
@@ -73,6 +74,7 @@ __all__ = [
     "CausalConv1d",
     "CosineGain",
     "FeedForward",
+    "FlashOutput",
     "KVCache",
     "KeyValue",
     "LSTMState",
@@ -113,6 +115,8 @@ __all__ = [
     "dynamic_scaling",
     "elu_plus_one",
     "fixed_mask",
+    "flash_attention",
+    "flash_forward",
     "global_mask",
     "half_split_rows",
     "layer_norm",

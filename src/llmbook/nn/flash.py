@@ -36,9 +36,9 @@ def flash_attention(
     Args:
         causal: as `causal_mask`, the queries being the last rows; about half the work.
 
-    Leaves out: a kernel that keeps a tile in fast memory, which is what saves time: here it
-    goes through main memory, and many small products take longer than one large one. Masks,
-    biases and dropout. Second derivatives, which raise RuntimeError.
+    Leaves out: a kernel that keeps a tile in a GPU's fast memory, which is what saves time;
+    here it goes through main memory. Masks, biases, dropout and `torch.func`. Second
+    derivatives, which raise RuntimeError.
 
     Raises:
         ValueError: shapes that do not fit, float64 with another type, block_size < 1, more
@@ -63,12 +63,12 @@ def flash_forward(
     causal: bool,
     block_size: int = 64,
 ) -> FlashOutput:
-    """O = Σ_j e^{s_j} v_j / Σ_j e^{s_j} and L = log Σ_j e^{s_j} by online softmax; no gradients.
+    """O = Σ_j e^{s_j} v_j / Σ_j e^{s_j} and L = log Σ_j e^{s_j}, by online softmax.
 
     With the maximum m of the scores so far, the total ℓ = Σ_j e^{s_j − m} and the accumulator
     a = Σ_j e^{s_j − m} v_j, a tile with a greater maximum m′ multiplies both by e^{m − m′} and
     adds its own part. In the end O = a / ℓ and L = m + log ℓ. Milakov and Gimelshein 2018,
-    algorithm 3; Dao 2023, algorithm 1, where a is Õ.
+    algorithm 3; Dao 2023, algorithm 1, where a is Õ. No gradients flow through it.
 
     Raises:
         ValueError: what `flash_attention` refuses.
@@ -80,7 +80,7 @@ def flash_forward(
     for rows, blocks in tiles(query.shape[2], key.shape[2], causal, block_size):
         maximum = torch.full_like(query[:, :, rows, :1], -math.inf)
         total = torch.zeros_like(maximum)
-        accumulator = torch.zeros_like(output[:, :, rows], dtype=value.dtype)
+        accumulator = maximum.new_zeros(*maximum.shape[:3], value.shape[3])
         for columns in blocks:
             scores = tile_scores(query, key, rows, columns, causal)
             new_maximum = torch.maximum(maximum, scores.amax(dim=-1, keepdim=True))
@@ -94,6 +94,7 @@ def flash_forward(
     return FlashOutput(output, log_sum_exp)
 
 
+@once_differentiable
 def flash_backward(
     d_output: Float[Tensor, "batch heads query value_dim"],
     query: Float[Tensor, "batch heads query head_dim"],
@@ -104,13 +105,12 @@ def flash_backward(
     causal: bool,
     block_size: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """dQ, dK and dV from dO, tile by tile.
+    """dQ, dK and dV from dO, tile by tile, at least in float32: autograd rounds them.
 
     The weights are P = e^{S − L}, with no sum over keys. Then dV = Pᵀ dO, dP = dO Vᵀ and
     dS = P ∘ (dP − D) with D_i = Σ_j P_ij dP_ij = dO_i · O_i, which needs no weights; dQ =
     dS K / √d and dK = dSᵀ Q / √d. Dao et al. 2022, algorithm 4; Dao 2023, algorithm 2.
     """
-    types, scale = (query.dtype, key.dtype, value.dtype), 1 / math.sqrt(query.shape[3])
     query, key, value = at_least_float32(query), at_least_float32(key), at_least_float32(value)
     d_output = at_least_float32(d_output)
     dot = (d_output * output).sum(dim=-1, keepdim=True)  # D
@@ -122,10 +122,9 @@ def flash_backward(
             weights = (scores - log_sum_exp[:, :, rows]).exp()
             d_value[:, :, columns] += weights.mT @ d_output[:, :, rows]
             d_weights = d_output[:, :, rows] @ value[:, :, columns].mT
-            d_scores = weights * (d_weights - dot[:, :, rows]) * scale
+            d_scores = weights * (d_weights - dot[:, :, rows]) / math.sqrt(query.shape[3])
             d_query[:, :, rows] += d_scores @ key[:, :, columns]
             d_key[:, :, columns] += d_scores.mT @ query[:, :, rows]
-    d_query, d_key, d_value = map(Tensor.to, (d_query, d_key, d_value), types)
     return d_query, d_key, d_value
 
 
@@ -151,7 +150,8 @@ def tile_scores(
     if not causal:
         return scores
     last_seen = rows.start + key.shape[2] - query.shape[2]  # by the tile's first query
-    hidden = torch.ones_like(scores[0, 0], dtype=torch.bool).triu(last_seen + 1 - columns.start)
+    hidden = torch.ones(scores.shape[2:], dtype=torch.bool, device=scores.device)
+    hidden = hidden.triu(last_seen + 1 - columns.start)
     return scores.masked_fill(hidden, -math.inf)
 
 
@@ -169,7 +169,6 @@ class FlashAttention(torch.autograd.Function):
         return saved.output
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, d_output: Tensor) -> tuple[Tensor | None, ...]:
         with without_autocast(d_output):
             gradients = flash_backward(d_output, *ctx.saved_tensors, *ctx.options)
@@ -188,14 +187,12 @@ def require_tiled(
     """Raises ValueError unless all fit together."""
     require_fitting(query, key, value, None, None)
     require_positive(block_size=block_size)
-    types, (query_len, key_len) = (
-        {query.dtype, key.dtype, value.dtype},
-        (query.shape[2], key.shape[2]),
-    )
+    types = {query.dtype, key.dtype, value.dtype}
     if torch.float64 in types and len(types) > 1:
         raise ValueError(
             f"query is {query.dtype}, key {key.dtype}, value {value.dtype}; "
             "expected torch.float64 of all or of none"
         )
+    query_len, key_len = query.shape[2], key.shape[2]
     if causal and key_len < query_len:
         raise ValueError(f"got {query_len} queries, {key_len} keys; causal needs as many keys")
