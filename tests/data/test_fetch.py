@@ -370,8 +370,9 @@ def test_the_client_runs_in_the_folder_without_output(tmp_path, capfd):
 
 @pytest.mark.messages
 def test_a_client_that_fails_or_is_missing_is_named(tmp_path):
+    program = r"import sys; print('WARNING: retrying\nno such\nversion', file=sys.stderr); sys.exit(3)"
     with pytest.raises(ValueError, match=r"failed with exit code 3: no such version; see that the network"):
-        run([sys.executable, "-c", "import sys; print('no such version', file=sys.stderr); sys.exit(3)"], tmp_path)
+        run([sys.executable, "-c", program], tmp_path)
     with pytest.raises(ValueError, match="no-such-client was not found; install it"):
         run(["no-such-client"], tmp_path)
 

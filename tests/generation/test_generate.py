@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from llmbook import seeding
-from llmbook.generation import generate
+from llmbook.generation import generate, stream
 from llmbook.generation.generate import sample
 
 EOS = 4
@@ -75,6 +75,27 @@ def test_it_stops_when_all_rows_have_ended():
 def test_an_end_in_the_prompt_does_not_end_the_row():
     # 4, 4, 8 mod 7 = 1, 9 mod 7 = 2
     assert generate(Sums(), prompts([4, 4]), max_new_tokens=2, temperature=0, eos_id=EOS).tolist() == [[4, 4, 1, 2]]
+
+
+def test_a_stream_gives_each_id_before_the_next_is_computed():
+    model = Sums()
+    written = stream(model, prompts([1], [3]), max_new_tokens=4, temperature=0, eos_id=EOS, pad_id=0)
+    assert model.seen == []
+    assert next(written).tolist() == [1, 3]
+    assert model.seen == [(2, 1)]
+    assert [ids.tolist() for ids in written] == [[2, 6], [4, 5], [0, 3]]
+    assert len(model.seen) == 4
+    assert list(stream(model, prompts([1]), max_new_tokens=0)) == []
+
+
+def test_a_stream_keeps_no_gradient_and_leaves_them_on_for_who_reads_it():
+    class Asked(Sums):
+        def forward(self, token_ids, **options):
+            assert not torch.is_grad_enabled()
+            return super().forward(token_ids, **options)
+
+    for _ in stream(Asked(), prompts([1]), max_new_tokens=2):
+        assert torch.is_grad_enabled()
 
 
 def test_no_tokens_asked_none_given():
@@ -152,6 +173,8 @@ def test_mistakes_are_named():
         prompt = prompts([1, 2]) if token_ids is None else token_ids
         with pytest.raises(ValueError, match=message):
             generate(model, prompt, **{"max_new_tokens": 2, **options})
+        with pytest.raises(ValueError, match=message):
+            stream(model, prompt, **{"max_new_tokens": 2, **options})  # nothing is asked of it
         assert model.seen == []
 
     refused(r"at least one token.*\(2, 0\)", torch.zeros(2, 0, dtype=torch.long))

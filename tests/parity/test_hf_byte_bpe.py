@@ -18,6 +18,7 @@ CORPUS = [
 ODD = " \n\t\u00a0\u3000\u2009\u2028\x85\x1c\x1f\u200b\u200d\ufe0f'stremvdlLS²Ⅷ½٣४一〇中文ßéÅ\u0301\u0308\u0e33👩🏽_-。，…\0a1!<|>"
 characters = st.sampled_from(ODD) | st.characters(exclude_categories=["Cs"])
 any_text = st.text(characters, max_size=40)
+UNICODE_17 = [*range(0x11DE0, 0x11DEA), *range(0x16FF4, 0x16FF7)]  # numbers for their `Digits`, not for their pattern
 HARD_TEXTS = [
     "",
     " ",
@@ -31,15 +32,21 @@ HARD_TEXTS = [
 ]
 
 
-def pieces_there(text):
+def pieces_there(text, single_digits=False):
     splitter = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if single_digits:
+        splitter = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), splitter])
     return [text[start:end] for _, (start, end) in splitter.pre_tokenize_str(text)]
 
 
-@given(any_text)
-@settings(derandomize=True, deadline=None, max_examples=1000)
-def test_pre_tokens(text):
-    assert pre_tokens(text) == pieces_there(text)
+@pytest.mark.parametrize("single_digits", [False, True])
+def test_pre_tokens(single_digits):
+    @given(any_text)
+    @settings(derandomize=True, deadline=None, max_examples=1000)
+    def same(text):
+        assert pre_tokens(text, single_digits=single_digits) == pieces_there(text, single_digits)
+
+    same()
 
 
 def test_every_code_point_is_of_the_same_kind():
@@ -51,6 +58,8 @@ def test_every_code_point_is_of_the_same_kind():
             for character in every[start : start + 10_000]
         )
         assert pre_tokens(text) == pieces_there(text)
+        text = text.translate(dict.fromkeys(UNICODE_17))
+        assert pre_tokens(text, single_digits=True) == pieces_there(text, single_digits=True)
 
 
 def test_the_alphabet():

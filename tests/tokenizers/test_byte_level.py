@@ -34,10 +34,23 @@ def test_worked_examples(text, pieces):
     assert pre_tokens(text) == pieces
 
 
-@given(st.text())
-def test_nothing_is_lost(text):
-    assert "".join(pre_tokens(text)) == text
-    assert "" not in pre_tokens(text)
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("in 2024, 3.5", ["in", " ", "2", "0", "2", "4", ",", " ", "3", ".", "5"]),
+        ("a  1  b ", ["a", "  ", "1", " ", " b", " "]),
+        ("1'st's '2", ["1", "'s", "t", "'s", " '", "2"]),
+        ("x²Ⅷ½٣一", ["x", "²", "Ⅷ", "½", "٣", "一"]),
+    ],
+)
+def test_digits_stand_alone_where_asked(text, pieces):
+    assert pre_tokens(text, single_digits=True) == pieces
+
+
+@given(st.text(), st.booleans())
+def test_nothing_is_lost(text, single_digits):
+    assert "".join(pre_tokens(text, single_digits=single_digits)) == text
+    assert "" not in pre_tokens(text, single_digits=single_digits)
 
 
 def test_the_alphabet_is_gpt2s():

@@ -33,6 +33,15 @@ def test_the_saved_file_is_of_the_known_form(tmp_path):
     assert [(token["id"], token["content"]) for token in content["added_tokens"]] == [(257, "<s>")]
 
 
+def test_digits_that_stand_alone_do_so_after_loading(tmp_path):
+    merges = ((b"1", b"2"), (b" ", b"1"))
+    ids = {bytes([value]): value for value in range(256)} | {b"12": 256, b" 1": 257}
+    for single_digits, expected in ((True, [32, 49, 50]), (False, [32, 256])):
+        ByteBPE(ids, merges, {}, single_digits=single_digits).save(tmp_path / "tokenizer.json")
+        tokenizer = ByteBPE.load(tmp_path / "tokenizer.json")
+        assert (tokenizer.single_digits, tokenizer.encode(" 12")) == (single_digits, expected)
+
+
 def changed(path, change):
     """A saved tokenizer of merges ab, abc with one thing changed."""
     ByteBPE.train(["abc", "ab"], 259, special_tokens=["<s>"]).save(path)
@@ -66,6 +75,19 @@ def test_merges_in_the_older_form_and_absent_settings_are_read(tmp_path):
         ("pre_tokenizer", "add_prefix_space", True, "add_prefix_space of the pre_tokenizer is True; expected False"),
         ("pre_tokenizer", "use_regex", False, "use_regex"),
         (None, "pre_tokenizer", None, "type of the pre_tokenizer is None"),
+        (None, "pre_tokenizer", {"type": "Sequence", "pretokenizers": []}, "unpack"),
+        (
+            None,
+            "pre_tokenizer",
+            {"type": "Sequence", "pretokenizers": [{"type": "Split"}, {"type": "ByteLevel"}]},
+            "type of the pre_tokenizer is 'Split'; expected 'Digits'",
+        ),
+        (
+            None,
+            "pre_tokenizer",
+            {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": False}, {}]},
+            "individual_digits of the pre_tokenizer is False",
+        ),
         (None, "normalizer", {"type": "NFC"}, "normalizer of the tokenizer is .*NFC"),
         (None, "model", None, "model|NoneType"),
         ("model", "merges", [["a", "b"], ["a", "é"]], "merge of b'a' and .* leads out"),

@@ -15,7 +15,7 @@ import typer
 
 from llmbook import paths
 from llmbook.cli.assets import assets_app
-from llmbook.cli.readers import serve, translate, work
+from llmbook.cli.readers import complete, serve, translate, work
 from llmbook.cli.recorded import run, runs
 from llmbook.grading.commands import course_app
 from llmbook.turn import turn
@@ -41,7 +41,7 @@ Names = Annotated[list[str] | None, typer.Argument(help="chapters: numbers or sl
 
 app.add_typer(assets_app, name="assets")
 app.add_typer(course_app, name="course")
-for command in (run, runs, serve, translate, work):
+for command in (complete, run, runs, serve, translate, work):
     app.command()(command)
 
 

@@ -1,4 +1,4 @@
-"""`llmbook serve`, `work` and `translate`: what readers of the book use.
+"""`llmbook serve`, `work`, `translate` and `complete`: what readers of the book use.
 
 Book: §0
 """
@@ -88,3 +88,24 @@ def translate(
         if message:
             typer.secho(f"llmbook: text {number + 1}: {message}", fg=typer.colors.RED, err=True)
     raise SystemExit(bool(refusals))
+
+
+def complete(
+    prompt: Annotated[str, typer.Argument(help="the text to go on from, in English")],
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="stop after so many, if the text doesn't end before")] = 64,
+    temperature: Annotated[float, typer.Option(min=0, help="0 always takes the likeliest token")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="of the draws, at a temperature above 0")] = 0,
+) -> None:
+    """Go on from a text with SmolLM2-135M-Instruct, which is fetched the first time (93 MB); what is written appears piece by piece."""
+    from llmbook import seeding
+    from llmbook.compression import smollm2
+
+    if not prompt:
+        raise ValueError("the prompt is empty; expected a text to go on from")
+    pretrained = smollm2(on_progress=lambda message: typer.echo(f"llmbook: {message}", err=True))
+    draws = seeding.generator(seed)
+    pieces = pretrained.write(prompt, max_new_tokens=max_new_tokens, temperature=temperature, generator=draws)
+    typer.echo(prompt, nl=False)
+    for piece in pieces:
+        typer.echo(piece, nl=False)
+    typer.echo("")

@@ -30,7 +30,7 @@ def run(command: Sequence[str], folder: Path) -> None:
     """Runs a registry's client in `folder`.
 
     Raises:
-        ValueError: the client is not installed, or it failed; the message has its last words.
+        ValueError: the client is not installed, or it failed; the message has its last words, but for warnings.
     """
     try:
         done = subprocess.run(
@@ -39,8 +39,9 @@ def run(command: Sequence[str], folder: Path) -> None:
     except FileNotFoundError as error:
         raise ValueError(f"{command[0]} was not found; install it, then try again") from error
     if done.returncode:
+        words = " ".join(line for line in done.stderr.splitlines() if not line.startswith("WARNING"))[-500:]
         raise ValueError(
-            f"`{' '.join(command)}` failed with exit code {done.returncode}: {done.stderr.strip()[-500:]}; "
+            f"`{' '.join(command)}` failed with exit code {done.returncode}: {words.strip()}; "
             "see that the network and this version are there, then try again"
         )
 

@@ -4,6 +4,7 @@ Book: §1.2.1
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -39,7 +40,6 @@ class LanguageModel(Protocol):
         """An empty cache for keys and values."""
 
 
-@torch.no_grad()
 def generate(
     model: LanguageModel,
     token_ids: Int[Tensor, "batch prompt"],
@@ -72,6 +72,39 @@ def generate(
             that is negative or not finite, a negative number of tokens, more than the budget, a pad_id without eos_id. On the way: an
             eos_id or pad_id outside the vocabulary, logits from which no probability follows.
     """
+    written = stream(
+        model,
+        token_ids,
+        token_mask=token_mask,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        eos_id=eos_id,
+        pad_id=pad_id,
+        generator=generator,
+        use_cache=use_cache,
+        budget=budget,
+    )
+    return torch.cat([token_ids, *(next_ids[:, None] for next_ids in written)], dim=1)
+
+
+def stream(
+    model: LanguageModel,
+    token_ids: Int[Tensor, "batch prompt"],
+    *,
+    token_mask: Bool[Tensor, "batch prompt"] | None = None,
+    max_new_tokens: int,
+    temperature: float = 1.0,
+    eos_id: int | None = None,
+    pad_id: int | None = None,
+    generator: torch.Generator | None = None,
+    use_cache: bool = True,
+    budget: int = BUDGET,
+) -> Iterator[Int[Tensor, "batch"]]:
+    """What `generate` appends, one id a row at a time, as soon as it is drawn.
+
+    Raises:
+        ValueError: as `generate`, before anything is asked of the iterator where it says "before any work".
+    """
     require_prompt(token_ids)
     require_at_least(0, max_new_tokens=max_new_tokens)
     if not 0 <= temperature < math.inf:
@@ -88,24 +121,28 @@ def generate(
     if pad_id is None:
         pad_id = eos_id
 
-    cache = model.make_cache(token_ids.shape[0]) if use_cache else None
-    new_ids, new_mask = token_ids, token_mask
-    ended = torch.zeros_like(token_ids[:, 0], dtype=torch.bool)
-    for _ in range(max_new_tokens):
-        logits = model.forward(new_ids, token_mask=new_mask, cache=cache)[:, -1]
-        require_in_vocabulary(logits.shape[-1], eos_id=eos_id, pad_id=pad_id)
-        next_ids = sample(logits, temperature=temperature, generator=generator)
-        if eos_id is not None:
-            next_ids = next_ids.masked_fill(ended, pad_id)
-            ended = ended | (next_ids == eos_id)
-        token_ids = torch.cat([token_ids, next_ids[:, None]], dim=1)
-        if token_mask is not None:
-            token_mask = torch.cat([token_mask, torch.ones_like(token_mask[:, :1])], dim=1)
-        if eos_id is not None and ended.all():
-            break
-        width = 1 if use_cache else token_ids.shape[1]
-        new_ids, new_mask = token_ids[:, -width:], None if token_mask is None else token_mask[:, -width:]
-    return token_ids
+    @torch.no_grad()
+    def steps(token_ids: Tensor, token_mask: Tensor | None) -> Iterator[Tensor]:
+        cache = model.make_cache(batch) if use_cache else None
+        new_ids, new_mask = token_ids, token_mask
+        ended = torch.zeros_like(token_ids[:, 0], dtype=torch.bool)
+        for _ in range(max_new_tokens):
+            logits = model.forward(new_ids, token_mask=new_mask, cache=cache)[:, -1]
+            require_in_vocabulary(logits.shape[-1], eos_id=eos_id, pad_id=pad_id)
+            next_ids = sample(logits, temperature=temperature, generator=generator)
+            if eos_id is not None:
+                next_ids = next_ids.masked_fill(ended, pad_id)
+                ended = ended | (next_ids == eos_id)
+            yield next_ids
+            if eos_id is not None and ended.all():
+                break
+            token_ids = torch.cat([token_ids, next_ids[:, None]], dim=1)
+            if token_mask is not None:
+                token_mask = torch.cat([token_mask, torch.ones_like(token_mask[:, :1])], dim=1)
+            width = 1 if use_cache else token_ids.shape[1]
+            new_ids, new_mask = token_ids[:, -width:], None if token_mask is None else token_mask[:, -width:]
+
+    return steps(token_ids, token_mask)
 
 
 def sample(

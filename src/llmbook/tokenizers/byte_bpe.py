@@ -38,6 +38,7 @@ class ByteBPE:
         merges: pairs of tokens, the first learned first.
         special_ids: the id of each special token.
         unknown_id: stands for a byte that is not in `ids`; None leaves the byte out. Such bytes occur in others' files only.
+        single_digits: whether each digit is a pre-token by itself, see `pre_tokens`.
 
     Raises:
         ValueError: ids with a gap, a merge that leads out of the vocabulary, a special token that is empty or written like another token.
@@ -50,6 +51,7 @@ class ByteBPE:
         special_ids: Mapping[str, int],
         *,
         unknown_id: int | None = None,
+        single_digits: bool = False,
     ) -> None:
         vocabulary = {written(token): id_ for token, id_ in ids.items()}
         for left, right in merges:
@@ -61,7 +63,7 @@ class ByteBPE:
         if sorted(vocabulary.values()) != list(range(len(vocabulary))):
             raise ValueError(f"{len(vocabulary)} tokens need the ids 0 … {len(vocabulary) - 1}, each once")
         self.ids, self.special_ids, self.unknown_id = dict(ids), dict(special_ids), unknown_id
-        self.merges = tuple(merges)
+        self.merges, self.single_digits = tuple(merges), single_digits
         by_id = {id_: name.encode() for name, id_ in special_ids.items()} | {id_: token for token, id_ in ids.items()}
         self._tokens = [by_id[id_] for id_ in range(len(vocabulary))]
         self._ranks = {pair: rank for rank, pair in enumerate(merges)}
@@ -120,7 +122,7 @@ class ByteBPE:
             if index % 2:
                 ids.append(self.special_ids[part])
             else:
-                for piece in pre_tokens(part):
+                for piece in pre_tokens(part, single_digits=self.single_digits):
                     ids.extend(self._cache.get(piece) or self._encode_piece(piece))
         return ids
 
@@ -157,11 +159,12 @@ class ByteBPE:
         There, special tokens are always split off, as here with `allow_special=True`.
         """
         unknown = None if self.unknown_id is None else self._tokens[self.unknown_id].decode()
-        write_tokenizer_json(Path(path), self.ids, self.merges, self.special_ids, unknown_token=unknown)
+        options = {"unknown_token": unknown, "single_digits": self.single_digits}
+        write_tokenizer_json(Path(path), self.ids, self.merges, self.special_ids, **options)
 
     @classmethod
     def load(cls, path: Path | str) -> "ByteBPE":
-        """Reads what `save` wrote, or another `tokenizer.json` of byte-level BPE with GPT-2's pattern.
+        """Reads what `save` wrote, or another `tokenizer.json` of byte-level BPE with GPT-2's pattern, digits cut apart or not.
 
         What such a file would add around a text, cut or pad is left out.
 
@@ -170,6 +173,7 @@ class ByteBPE:
         """
         try:
             found = read_tokenizer_json(Path(path))
-            return cls(found.ids, found.merges, found.special_ids, unknown_id=found.unknown_id)
+            options = {"unknown_id": found.unknown_id, "single_digits": found.single_digits}
+            return cls(found.ids, found.merges, found.special_ids, **options)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is not a tokenizer.json of byte-level BPE: {error!r}") from error

@@ -16,6 +16,8 @@ from llmbook.tokenizers.base import require_text
 
 # GPT-2's 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+, for the stand-ins that `stand_in` gives.
 PRE_TOKEN = re.compile(r"'(?:[stmd]|re|ve|ll)| ?[A-Za-z]+| ?[0-9]+| ?[^\sA-Za-z0-9]+|\s+(?!\S)|\s+", re.ASCII)
+# The same pattern on the text between two digits, each of which stands alone.
+SINGLE_DIGITS = re.compile(r"'(?:[stmd]|re|ve|ll)| ?[A-Za-z]+|[0-9]| ?[^\sA-Za-z0-9]+|\s+(?![^\s0-9])|\s+", re.ASCII)
 
 # Letters and numbers of Unicode 15 and 16, which older Pythons do not know, so that ids depend on no version: (first, last).
 NEW_LETTERS = """1c89-1c8a a7cb-a7cd a7da-a7dc 105c0-105f3 10d4a-10d65 10d6f-10d85 10ec2-10ec4 1123f-11240 11380-11389 1138b-1138b
@@ -26,16 +28,19 @@ NEW_NUMBERS = """10d40-10d49 116d0-116e3 11bf0-11bf9 11f50-11f59 16130-16139 16d
 1e5f1-1e5fa"""
 
 
-def pre_tokens(text: str) -> list[str]:
+def pre_tokens(text: str, *, single_digits: bool = False) -> list[str]:
     """Cuts a text into the pieces that no merge crosses, by GPT-2's pattern: words and numbers with the space before them,
     the rest by kind, English endings such as 's apart. Joined, the pieces are the text again.
+
+    With `single_digits` the text is first cut at its digits, each a piece by itself, as for SmolLM and many models that compute.
 
     Raises:
         ValueError: it is no text.
     """
     require_text(text)
     kinds = text.translate({ord(character): stand_in(character) for character in set(text)})
-    return [text[match.start() : match.end()] for match in PRE_TOKEN.finditer(kinds)]
+    pattern = SINGLE_DIGITS if single_digits else PRE_TOKEN
+    return [text[match.start() : match.end()] for match in pattern.finditer(kinds)]
 
 
 def stand_in(character: str) -> str:
@@ -72,9 +77,14 @@ def written(token: bytes) -> str:
     return token.decode("latin-1").translate(alphabet())
 
 
+@cache
+def values() -> dict[str, int]:
+    """The byte for which each character of `alphabet` stands."""
+    return {character: value for value, character in alphabet().items()}
+
+
 def unwritten(name: str) -> bytes:
     """The token that the file means; a ValueError where a character stands for no byte."""
-    values = {character: value for value, character in alphabet().items()}
-    if not values.keys() >= set(name):
+    if not values().keys() >= set(name):
         raise ValueError(f"token {name!r} holds a character that stands for no byte, and is no added token")
-    return bytes(values[character] for character in name)
+    return bytes(map(values().__getitem__, name))

@@ -25,6 +25,7 @@ MODEL = {
     "ignore_merges": False,
 }
 PRE_TOKENIZER = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
+DIGITS = {"type": "Digits", "individual_digits": True}  # comes first where each digit is a pre-token by itself
 ADDED_TOKEN = {"single_word": False, "lstrip": False, "rstrip": False}
 
 
@@ -35,6 +36,7 @@ class Contents(NamedTuple):
     merges: list[Pair]
     special_ids: dict[str, int]
     unknown_id: int | None
+    single_digits: bool
 
 
 def write_tokenizer_json(
@@ -44,6 +46,7 @@ def write_tokenizer_json(
     special_ids: Mapping[str, int],
     *,
     unknown_token: str | None = None,
+    single_digits: bool = False,
 ) -> None:
     """Writes the file, with tokens in the order of their ids."""
     vocabulary = {written(token): id_ for token, id_ in ids.items()} | dict(special_ids)
@@ -56,12 +59,13 @@ def write_tokenizer_json(
         {"id": id_, "content": name, **ADDED_TOKEN, "normalized": False, "special": True}
         for name, id_ in special_ids.items()
     ]
+    byte_level = PRE_TOKENIZER | {"trim_offsets": True}
     content = {
         "version": "1.0",
         **dict.fromkeys(("truncation", "padding", "normalizer", "post_processor")),
         "added_tokens": added_tokens,
-        "pre_tokenizer": PRE_TOKENIZER | {"trim_offsets": True},
-        "decoder": PRE_TOKENIZER | {"trim_offsets": True},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [DIGITS, byte_level]} if single_digits else byte_level,
+        "decoder": byte_level,
         "model": MODEL | model,
     }
     write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
@@ -86,6 +90,7 @@ def read_tokenizer_json(path: Path) -> Contents:
         merges=[(unwritten(left), unwritten(right)) for left, right in pairs],
         special_ids=special_ids,
         unknown_id=model["vocab"].get(model.get("unk_token")),
+        single_digits=len(pre_tokenizers(content)) > 1,
     )
 
 
@@ -101,6 +106,14 @@ def parts_with_settings(content: Mapping[str, Any]) -> Iterator[tuple[str, Mappi
     """The parts of a file that decide on ids: a name, what stands there, what has to."""
     yield "model", content["model"], MODEL
     yield "tokenizer", content, {"normalizer": None}
-    yield "pre_tokenizer", content["pre_tokenizer"] or {"type": None}, PRE_TOKENIZER
+    *before, last = pre_tokenizers(content)
+    yield from (("pre_tokenizer", found, DIGITS) for found in before)
+    yield "pre_tokenizer", last, PRE_TOKENIZER
     for token in content.get("added_tokens", ()):
         yield "added token", token, ADDED_TOKEN
+
+
+def pre_tokenizers(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The steps of a file's cut into pre-tokens."""
+    found = content["pre_tokenizer"] or {"type": None}
+    return found["pretokenizers"] if found.get("type") == "Sequence" else [found]
