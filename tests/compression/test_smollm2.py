@@ -78,7 +78,7 @@ def test_a_model_comes_out_of_a_file_as_it_went_in(tied):
 
 
 def test_a_tokenizer_comes_out_of_a_file_as_it_went_in():
-    text = "then the 2024 12.5你好<|im_end|>  \n1 \x13"
+    text = "then the 2024 (12) 12.5你好<|im_end|>  \n1 \x13"
     for cut, single_digits in (("smollm", True), ("gpt-2", False)):
         found = tokenizer_of(GGUF(metadata(cut=cut), {}))
         expected = ByteBPE(BPE.ids, BPE.merges, BPE.special_ids, single_digits=single_digits)

@@ -19,7 +19,7 @@ from llmbook.nn import (
     causal_mask,
     local_attention,
     padding_mask,
-    reach,
+    reachable,
     rotary_tables,
     scaled_dot_product_attention,
     sink_mask,
@@ -282,7 +282,7 @@ def test_inputs_influence_stacked_blocks_just_as_far_as_reach_says():
     influence = torch.stack(
         [torch.autograd.grad(row.square().sum(), x, retain_graph=True)[0][0].norm(dim=-1) for row in output[0]]
     )
-    assert torch.equal(influence > 0, reach(sliding_window_mask(12, 3), 3))
+    assert torch.equal(influence > 0, reachable(sliding_window_mask(12, 3), 3))
 
 
 def test_for_a_cache_the_same_weights_go_into_the_dense_layer():

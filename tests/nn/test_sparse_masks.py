@@ -11,7 +11,7 @@ from llmbook.nn import (
     fixed_mask,
     global_mask,
     pairs,
-    reach,
+    reachable,
     sink_mask,
     sliding_window_mask,
     strided_mask,
@@ -82,8 +82,8 @@ def test_a_sparse_transformer_reaches_all_of_the_past_in_two_layers_with_about_l
 ):
     length, stride = 144, 12
     mask = pattern(length, stride)
-    assert torch.equal(reach(mask, 2), causal_mask(length))
-    assert not torch.equal(reach(mask, 1), causal_mask(length))
+    assert torch.equal(reachable(mask, 2), causal_mask(length))
+    assert not torch.equal(reachable(mask, 1), causal_mask(length))
     assert pairs(mask) < 2 * length * stride < pairs(causal_mask(length)) / 2
 
 
@@ -146,36 +146,36 @@ def test_bigbird_without_random_and_global_blocks_is_a_window_of_half_to_each_si
 @pytest.mark.parametrize("window", [1, 2, 4])
 def test_a_window_reaches_back_its_width_less_one_for_each_layer(window, num_layers):
     length = 20
-    seen = reach(sliding_window_mask(length, window), num_layers)
+    seen = reachable(sliding_window_mask(length, window), num_layers)
     assert torch.equal(seen, sliding_window_mask(length, num_layers * (window - 1) + 1))
-    seen = reach(sliding_window_mask(length, window, causal=False), num_layers)
+    seen = reachable(sliding_window_mask(length, window, causal=False), num_layers)
     assert torch.equal(seen, sliding_window_mask(length, num_layers * (window - 1) + 1, causal=False))
 
 
 def test_doubled_dilations_reach_back_exponentially_far():
     length, reached = 40, torch.eye(40, dtype=torch.bool)
     for layer in range(5):
-        one = reach(dilated_mask(length, 2, 2**layer), 1)
+        one = reachable(dilated_mask(length, 2, 2**layer), 1)
         reached = one.float() @ reached.float() > 0
         assert torch.equal(reached, sliding_window_mask(length, 2 ** (layer + 1)))
-    assert torch.equal(reach(dilated_mask(length, 2, 16), 1).sum(dim=1), 1 + (torch.arange(length) >= 16).long())
+    assert torch.equal(reachable(dilated_mask(length, 2, 16), 1).sum(dim=1), 1 + (torch.arange(length) >= 16).long())
 
 
 def test_one_global_token_makes_everything_reach_everything_in_two_layers():
     mask = sliding_window_mask(15, 2, causal=False) | global_mask(15, [6], causal=False)
-    assert not reach(mask, 1).all()
-    assert reach(mask, 2).all()
+    assert not reachable(mask, 1).all()
+    assert reachable(mask, 2).all()
     causal = sliding_window_mask(15, 2) | global_mask(15, [6], causal=True)
-    assert reach(causal, 2)[14].tolist() == [j <= 6 or j >= 12 for j in range(15)]  # only what lies before it
+    assert reachable(causal, 2)[14].tolist() == [j <= 6 or j >= 12 for j in range(15)]  # only what lies before it
 
 
 def test_reach_is_directed_and_keeps_what_the_residual_connection_carries():
     chain = torch.zeros(4, 4, dtype=torch.bool)
     chain[2, 1] = chain[1, 0] = True  # 0 → 1 → 2, and 3 sees nothing
-    assert ints(reach(chain, 1)) == rows("1000", "1100", "0110", "0001")
-    assert ints(reach(chain, 2)) == rows("1000", "1100", "1110", "0001")
-    assert torch.equal(reach(chain, 50), reach(chain, 2))
-    assert reach(torch.ones(300, 300).bool(), 40).all()
+    assert ints(reachable(chain, 1)) == rows("1000", "1100", "0110", "0001")
+    assert ints(reachable(chain, 2)) == rows("1000", "1100", "1110", "0001")
+    assert torch.equal(reachable(chain, 50), reachable(chain, 2))
+    assert reachable(torch.ones(300, 300).bool(), 40).all()
 
 
 def test_pairs_are_counted():
@@ -196,7 +196,7 @@ def test_patterns_of_nothing_and_of_one():
             global_mask(length, range(length), causal=True),
             sink_mask(length, 2, 1),
             block_mask(one_block[:length, :length], length, 4, causal=True),
-            reach(causal_mask(length), 2),
+            reachable(causal_mask(length), 2),
         ]
         assert all(mask.shape == (length, length) and mask.dtype == torch.bool and mask.all() for mask in masks)
 
@@ -233,6 +233,6 @@ def test_mistakes_are_named():
     refused("num_random is -1", bigbird_layout, 4, **{**sizes, "num_random": -1})
     refused("num_global is -1", bigbird_layout, 4, **{**sizes, "num_global": -1})
     refused("position < length = 4", bigbird_layout, 4, **{**sizes, "num_global": 5})
-    refused("num_layers is -1; expected at least 0", reach, layout, -1)
-    refused(r"shape \[2, 3\]; expected torch.bool, square", reach, torch.ones(2, 3).bool(), 1)
-    refused(r"mask is torch.float32 of shape \[2, 2\]", reach, layout.float(), 1)
+    refused("num_layers is -1; expected at least 0", reachable, layout, -1)
+    refused(r"shape \[2, 3\]; expected torch.bool, square", reachable, torch.ones(2, 3).bool(), 1)
+    refused(r"mask is torch.float32 of shape \[2, 2\]", reachable, layout.float(), 1)

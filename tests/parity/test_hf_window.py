@@ -4,7 +4,7 @@ import pytest
 import torch
 from inputs import close, random_inputs
 
-from llmbook.nn import LocalAttention, local_attention, reach, rotary_tables, sliding_window_mask
+from llmbook.nn import LocalAttention, local_attention, reachable, rotary_tables, sliding_window_mask
 
 mistral = pytest.importorskip("transformers.models.mistral.modeling_mistral", reason="transformers is not installed")
 
@@ -69,4 +69,4 @@ def test_their_model_looks_back_as_far_as_reach_says(window, num_layers):
     x = random_inputs(1, 10, 32).requires_grad_()
     hidden = model(inputs_embeds=x, use_cache=False).last_hidden_state[0]
     influence = torch.stack([torch.autograd.grad(row[0], x, retain_graph=True)[0][0].norm(dim=-1) for row in hidden])
-    assert torch.equal(influence > 0, reach(sliding_window_mask(10, window), num_layers))
+    assert torch.equal(influence > 0, reachable(sliding_window_mask(10, window), num_layers))

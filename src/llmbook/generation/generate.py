@@ -121,13 +121,13 @@ def stream(
     if pad_id is None:
         pad_id = eos_id
 
-    @torch.no_grad()
     def steps(token_ids: Tensor, token_mask: Tensor | None) -> Iterator[Tensor]:
         cache = model.make_cache(batch) if use_cache else None
         new_ids, new_mask = token_ids, token_mask
         ended = torch.zeros_like(token_ids[:, 0], dtype=torch.bool)
         for _ in range(max_new_tokens):
-            logits = model.forward(new_ids, token_mask=new_mask, cache=cache)[:, -1]
+            with torch.no_grad():
+                logits = model.forward(new_ids, token_mask=new_mask, cache=cache)[:, -1]
             require_in_vocabulary(logits.shape[-1], eos_id=eos_id, pad_id=pad_id)
             next_ids = sample(logits, temperature=temperature, generator=generator)
             if eos_id is not None:

@@ -60,7 +60,7 @@ from llmbook.nn.sparse_masks import (
     fixed_mask,
     global_mask,
     pairs,
-    reach,
+    reachable,
     sink_mask,
     strided_mask,
 )
@@ -131,7 +131,7 @@ __all__ = [
     "pairs",
     "performer_attention",
     "positive_features",
-    "reach",
+    "reachable",
     "receptive_field",
     "rms_norm",
     "rotary_tables",

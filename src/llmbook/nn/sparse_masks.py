@@ -140,7 +140,7 @@ def bigbird_layout(
     return layout.scatter(1, chosen, True)
 
 
-def reach(
+def reachable(
     mask: Bool[Tensor, "length length"], num_layers: int
 ) -> Bool[Tensor, "length length"]:
     """Whether output i depends on input j after so many layers: (M ∨ I)^L over booleans.
