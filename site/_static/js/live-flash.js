@@ -1,5 +1,5 @@
 // needs: tiles, steps, numbers
-// Attention in tiles, a tile a step: what is in memory, and how m, ℓ and o of each query go on from tile to tile.
+// Attention in tiles, a tile a step: what is in memory, and how m, ℓ and u of each query go on from tile to tile.
 // The order of the tiles and the numbers are those of llmbook.nn.flash_forward.
 (function () {
   "use strict";
@@ -10,7 +10,7 @@
       block: "块的大小", whole: "6 × 6（整个矩阵）", causal: "因果掩码", step: "第几块", back: "上一步", next: "下一步", of: "{0} / {1}",
       reading: "第 {0} 块，共 {1} 块：算 {2} 与 {3} 的分数。内存里有 {4} 个分数，整个矩阵有 36 个。", done: "{0} 的键都读完了，输出是 u/ℓ。",
       all: "六个输出都有了，与块的大小无关。", note: "{0}：m = {1}，m′ = {2}；{3}；{4}",
-      query: "{0}：m = {1}，旧的 ℓ 和 o 乘以 {2}，ℓ = {3}，o = {4}", output: "，输出 {0}",
+      query: "{0}：m = {1}，旧的 ℓ 和 u 乘以 {2}，ℓ = {3}，u = {4}", output: "，输出 {0}",
       kinds: { now: "正在算", thrown: "算过，已扔掉", later: "还没算", skipped: "不用算" },
       memory: "内存里的分数：{0} 个，整个矩阵 36 个",
       label: "六个查询与六个键的分数，每块 {0} × {0}：一块正在算，{1} 块算过、已扔掉，{2} 块还没算，{3} 块全被因果掩码挡住，不用算。" +
@@ -22,7 +22,7 @@
       reading: "Tile {0} of {1}: {2} with {3}. Memory holds {4} of the matrix’s 36 scores. ",
       done: "All keys of {0} are read, and the output is u/ℓ. ", all: "The six outputs do not depend on the size of a tile.",
       note: "{0}: m = {1}, m′ = {2}; {3}; {4}",
-      query: "{0}: m = {1}, the old ℓ and o times {2}, ℓ = {3}, o = {4}", output: ", output {0}",
+      query: "{0}: m = {1}, the old ℓ and u times {2}, ℓ = {3}, u = {4}", output: ", output {0}",
       kinds: { now: "computed now", thrown: "thrown away", later: "to come", skipped: "skipped" },
       memory: "scores in memory: {0}; the whole matrix: 36",
       label: "The scores of six queries and six keys in tiles of {0} × {0}. Tiles computed now: 1; computed and thrown away: {1}; " +
@@ -50,7 +50,7 @@
     return blocks.flatMap((rows, b) => blocks.slice(0, causal ? b + 1 : N).map((columns) => ({ rows, columns })));
   }
 
-  // m, ℓ and o of each query after some tiles; with `old`, those before its last tile, and `part`, what this one adds to ℓ and o
+  // m, ℓ and u of each query after some tiles; with `old`, those before its last tile, and `part`, what this one adds to ℓ and u
   function run(some, causal) {
     const queries = all.map(() => ({ m: -Infinity, total: 0, sum: 0 }));
     for (const { rows, columns } of some) {
@@ -99,7 +99,7 @@
         const sum = (key, letter) => `${letter}′ = ${more(now.factor)} × ${more(old[key])} + ${more(part[key])} ≈ ${digits(now[key])}`;
         return {
           reading: reading.trim(), said: `${reading} ${said.join(words.and)}`,
-          note: fill(words.note, name("q", rows[0]), tenths(old.m), tenths(now.m), sum("total", "ℓ"), sum("sum", "o")),
+          note: fill(words.note, name("q", rows[0]), tenths(old.m), tenths(now.m), sum("total", "ℓ"), sum("sum", "u")),
           picture: window.LLMBook.tiles.draw({
             block, kind, shown, rows: all.map((i) => name("q", i)), columns: all.map((j) => name("k", j)), values: VALUES.map(minus),
             score: (i, j) => tenths(score(i, j, causal)), legend: words.kinds, memory: fill(words.memory, block ** 2),

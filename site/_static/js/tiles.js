@@ -57,7 +57,7 @@
     text(LEFT, line + 30, memory, { "text-anchor": "start" });
 
     const factor = ["e", svg("tspan", { dy: -5, "font-size": 10 }, "m−m′")];
-    const heads = Object.entries({ factor, m: "m′", total: "ℓ′", sum: "o′", output: "o/ℓ" });
+    const heads = Object.entries({ factor, m: "m′", total: "ℓ′", sum: "u′", output: "u/ℓ" });
     heads.forEach(([, head], place) => text(x0 + apart * place, y0 - 8, head));
     shown.forEach((cells, i) => {
       const y = y0 + row * (i + 0.5) + 5;
