@@ -3,6 +3,7 @@
 import pytest
 
 from llmbook.book.markup import directive, parser
+from llmbook.book.outline import finished_points, point_ids
 from llmbook.book.parity import compare
 from llmbook.book.quiz import quiz, quiz_findings, quizzes
 from llmbook.book.source import LANGUAGES, chapter_files, read
@@ -93,7 +94,8 @@ def test_a_source_with_a_broken_quiz_has_a_finding(tmp_path) -> None:
 @pytest.mark.parametrize("chapter", [read(path) for path in chapter_files()], ids=lambda source: source.slug)
 def test_a_chapter_has_five_or_more_and_the_right_answer_moves(chapter, lang: str) -> None:
     found = quizzes(chapter, lang)
-    assert len(found) >= 5
+    if set(point_ids(chapter.number)) <= set(finished_points()):  # else the chapter goes on
+        assert len(found) >= 5
     answers = [one.answer for one in found.values()]
     assert len(set(answers)) >= 3
     assert max(map(answers.count, answers)) <= len(answers) / 2
