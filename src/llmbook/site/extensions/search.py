@@ -15,7 +15,7 @@ Book: §0
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,13 @@ UNSAID = (nodes.raw, nodes.comment, nodes.Invisible, nodes.system_message, nodes
 APART = (nodes.section, nodes.math_block, nodes.literal_block, nodes.citation, addnodes.glossary)
 ASIDE = {"toctree-wrapper", "llmbook-minutes"}  # what Sphinx and the other extensions put between
 CLAIMS = re.compile(r".*/claims")
+POINT = re.compile(r"point-(\d+)-(\d+)-(\d+)")
 
 Record = dict[str, Any]
 
 
 def records(app: Sphinx) -> list[Record]:
-    """The records of all pages, but not of the tables of claims."""
+    """The records of all pages, but not of the tables of claims, nor of sections that are not written yet."""
     env, builder = app.env, app.builder
     above = {child: page for page, children in env.toctree_includes.items() for child in children}
     found: list[Record] = []
@@ -56,10 +57,17 @@ def records(app: Sphinx) -> list[Record]:
             trail.insert(0, numbered(env.titles[page], env.toc_secnumbers.get(page, {}).get("")))
             page = above.get(page)
         for top in doctree.children:
-            if isinstance(top, nodes.section):
+            if isinstance(top, nodes.section) and is_written(top, app.config.llmbook_finished):
                 found += _of_section(top, builder.get_target_uri(docname), trail, env.toc_secnumbers.get(docname, {}))
         found += _references(app, docname, [*trail, spoken(env.titles[docname])])
     return found
+
+
+def is_written(page: nodes.section, finished: Sequence[str]) -> bool:
+    """Whether one of a page's points is finished; a page without points is."""
+    labels = [POINT.fullmatch(id_) for part in page.findall(nodes.section) for id_ in part["ids"]]
+    points = [".".join(label.groups()) for label in labels if label]
+    return not points or any(point in finished for point in points)
 
 
 def numbered(title: nodes.Element, number: tuple[int, ...] | None) -> str:
