@@ -1,5 +1,6 @@
 """Attention over blocks: equal to the dense one under its mask, in linear memory, and the mistakes that it must refuse."""
 
+import re
 from functools import partial
 
 import pytest
@@ -346,14 +347,13 @@ def test_what_the_layer_cannot_take_is_named(method):
     if method == "forward":
         refused("got a cache .LayerCache.; local attention takes none", cache=LayerCache())
     padded = mask & padding_mask(torch.tensor([5, 3]), 5)[:, None, None]
-    refused(
-        r"torch.bool of shape \[2, 1, 5, 5\]; local attention takes none but causal_mask\(5\), no padding", mask=padded
-    )
+    refused(r"of shape \[2, 1, 5, 5\] differs from causal_mask\(5, 5\) in 3 places", mask=padded)
     for wrong in (sliding_window_mask(5, 3), sink_mask(5, 3, 1), ~mask, torch.ones(5, 5).bool()):
-        refused(r"shape \[5, 5\]; local attention takes none but causal_mask\(5\)", mask=wrong)
-    for wrong in (mask.float(), mask[:4, :4], mask[:1], mask[None], mask.expand(3, 1, 5, 5), mask[0]):
-        refused(r"local attention takes none but causal_mask\(5\)", mask=wrong)
-    refused(r"local attention takes none but causal_mask\(1\)", x=x[:, :1], mask=torch.tensor(True))
+        refused(r"shape \[5, 5\] differs from causal_mask\(5, 5\)", mask=wrong)
+    refused(r"shape \[1, 5\] differs from causal_mask\(5, 5\) in 10 places", mask=mask[:1])
+    refused("mask has dtype torch.float32", mask=mask.float())
+    for wrong in (mask[:4, :4], mask[None], mask.expand(3, 1, 5, 5), mask[0], torch.tensor(True)):
+        refused(rf"mask has shape {re.escape(str(list(wrong.shape)))}; expected", mask=wrong)
 
 
 @pytest.mark.messages

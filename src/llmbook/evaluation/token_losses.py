@@ -3,15 +3,17 @@
 Book: §1.1.2
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from llmbook.data import Window
 
 
 @torch.no_grad()
-def token_losses(model: nn.Module, window: Window, *, rows: int = 16) -> Float[Tensor, "batch length"]:
+def token_losses(model: Callable[[Tensor], Tensor], window: Window, *, rows: int = 16) -> Float[Tensor, "batch length"]:
     """−log p of each target, in nats; so many rows are computed at a time."""
     parts = zip(window.token_ids.split(rows), window.targets.split(rows), strict=True)
     return torch.cat([

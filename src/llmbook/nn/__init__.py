@@ -1,7 +1,6 @@
 """Blocks: attention, masks, norms, feed-forward networks, positions."""
 
 from llmbook.nn.alibi import alibi_bias, alibi_slopes
-from llmbook.nn.attention_by import AttentionBy
 from llmbook.nn.batch_norm import BatchNorm, batch_norm
 from llmbook.nn.block import TransformerBlock
 from llmbook.nn.convolution import CausalConv1d, receptive_field
@@ -69,7 +68,6 @@ from llmbook.nn.t5_bias import T5Bias, t5_bucket
 __all__ = [
     "LSTM",
     "Additive",
-    "AttentionBy",
     "BatchNorm",
     "CausalConv1d",
     "CosineGain",

@@ -4,20 +4,18 @@ Book: §2.1.2
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from einops import rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from llmbook.checks import has_values, require_positive
+from llmbook.checks import require_positive
 from llmbook.nn.dot_product import require_fitting
 from llmbook.nn.kv_cache import LayerCache
-from llmbook.nn.masks import causal_mask
+from llmbook.nn.masks import require_causal
 from llmbook.nn.multi_head import KeyValue, MultiHeadAttention
 from llmbook.nn.precision import at_least_float32
-from llmbook.nn.rotary import Rotary
 
 Features = Callable[[Tensor], Tensor]  # [batch, heads, length, K] → [batch, heads, length, F]
 
@@ -180,71 +178,49 @@ class LinearAttention(MultiHeadAttention):
         d_model: int,
         num_heads: int,
         *,
-        num_kv_heads: int | None = None,
         dropout: float = 0.0,
-        use_bias: bool = True,
         features: Features = elu_plus_one,
+        **settings: Any,
     ):
-        super().__init__(d_model, num_heads, num_kv_heads=num_kv_heads, use_bias=use_bias)
+        super().__init__(d_model, num_heads, **settings)
         if dropout != 0:
             raise ValueError(f"dropout is {dropout}; linear attention has no weights to drop")
         self.features = features
 
-    def forward(
+    def project(
         self,
-        x: Float[Tensor, "batch query d_model"],
-        *,
-        context: Float[Tensor, "batch key d_model"] | KeyValue | None = None,
-        mask: Bool[Tensor, "..."] | None = None,
-        bias: Float[Tensor, "..."] | None = None,
-        rotary: Rotary | None = None,
-        positions: Int[Tensor, "... query"] | None = None,
+        x: Tensor,
+        context: Tensor | KeyValue | None,
         cache: LayerCache | None = None,
-    ) -> Float[Tensor, "batch query d_model"]:
-        """From x to x, or to a context whose last positions are those of x.
+        **settings: Any,
+    ) -> tuple[Float[Tensor, "b h t k"], Float[Tensor, "b h s k"], Float[Tensor, "b h s k"]]:
+        """As `MultiHeadAttention`; the last positions of a context are those of x."""
+        if cache is not None:
+            raise ValueError("got a cache; linear attention has no scores and keeps no keys")
+        return super().project(x, context, **settings)
+
+    def attend(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        *,
+        mask: Tensor | None = None,
+        bias: Tensor | None = None,
+        dropout: float = 0.0,
+        return_weights: bool = False,
+    ) -> Float[Tensor, "b h t k"] | tuple[Tensor, Tensor]:
+        """Causal `linear_attention`; a weight is the output if each value is its one-hot.
 
         A mask is compared with `causal_mask`, as far as its values can be looked at.
         """
-        require_neither(bias, cache)
-        query, key, value = self.project(x, context, rotary=rotary, positions=positions)
-        require_causal(query, key, value, mask)
+        if bias is not None:
+            shape = list(bias.shape)
+            raise ValueError(f"got a bias of shape {shape}; linear attention has no scores")
+        require_fitting(query, key, value, mask, None)
+        require_causal(mask, query.shape[2], key.shape[2])
         heads = linear_attention(query, key, value, causal=True, features=self.features)
-        return self.output(rearrange(heads, "b h t k -> b t (h k)"))
-
-    def attention_weights(
-        self,
-        x: Float[Tensor, "batch query d_model"],
-        *,
-        context: Float[Tensor, "batch key d_model"] | KeyValue | None = None,
-        mask: Bool[Tensor, "..."] | None = None,
-        bias: Float[Tensor, "..."] | None = None,
-        rotary: Rotary | None = None,
-        positions: Int[Tensor, "... query"] | None = None,
-    ) -> Float[Tensor, "batch heads query key"]:
-        """φ(q_i)·φ(k_j) / Σ_j φ(q_i)·φ(k_j): the outputs if each value is its key's one-hot."""
-        require_neither(bias, None)
-        query, key, value = self.project(x, context, rotary=rotary, positions=positions)
-        require_causal(query, key, value, mask)
+        if not return_weights:
+            return heads
         one_hot = torch.eye(key.shape[2]).to(value).expand(*key.shape[:3], -1)
-        return linear_attention(query, key, one_hot, causal=True, features=self.features)
-
-
-def require_neither(bias: Tensor | None, cache: LayerCache | None) -> None:
-    """Raises ValueError if one is given."""
-    if bias is not None or cache is not None:
-        given = "a cache" if bias is None else f"a bias of shape {list(bias.shape)}"
-        raise ValueError(f"got {given}; linear attention has no scores and keeps no keys")
-
-
-def require_causal(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
-    """Raises ValueError if a mask is given and is not the causal one."""
-    require_fitting(query, key, value, mask, None)
-    queries, keys = query.shape[2], key.shape[2]
-    if mask is None or queries > keys or not has_values(mask):
-        return
-    wrong = (mask != causal_mask(queries, keys).to(mask.device)).sum().item()
-    if wrong:
-        raise ValueError(
-            f"the mask of shape {list(mask.shape)} differs from causal_mask({queries}, {keys}) "
-            f"in {wrong} places; expected that one or none: linear attention can hide no others"
-        )
+        return heads, linear_attention(query, key, one_hot, causal=True, features=self.features)

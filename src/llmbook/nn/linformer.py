@@ -3,8 +3,10 @@
 Book: §2.1.2
 """
 
+from typing import Any
+
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from llmbook.checks import has_values, require_positive
@@ -72,48 +74,12 @@ class LinformerAttention(MultiHeadAttention):
         *,
         seq_len: int,
         rank: int,
-        num_kv_heads: int | None = None,
-        dropout: float = 0.0,
-        use_bias: bool = True,
+        **settings: Any,
     ):
-        super().__init__(
-            d_model, num_heads, num_kv_heads=num_kv_heads, dropout=dropout, use_bias=use_bias
-        )
+        super().__init__(d_model, num_heads, **settings)
         require_positive(seq_len=seq_len, rank=rank)
         self.key_projection = nn.Parameter(torch.randn(rank, seq_len) / seq_len**0.5)
         self.value_projection = nn.Parameter(torch.randn(rank, seq_len) / seq_len**0.5)
-
-    def forward(
-        self,
-        x: Float[Tensor, "batch query d_model"],
-        *,
-        context: Float[Tensor, "batch key d_model"] | KeyValue | None = None,
-        mask: Bool[Tensor, "..."] | None = None,
-        bias: Float[Tensor, "..."] | None = None,
-        rotary: Rotary | None = None,
-        positions: Int[Tensor, "... query"] | None = None,
-        cache: LayerCache | None = None,
-    ) -> Float[Tensor, "batch query d_model"]:
-        """From all of x to all of context (or x).
-
-        Whether a mask hides anything is seen as far as its values can be looked at.
-        """
-        require_nothing_hidden(mask, bias, cache)
-        return super().forward(x, context=context, rotary=rotary, positions=positions)
-
-    def attention_weights(
-        self,
-        x: Float[Tensor, "batch query d_model"],
-        *,
-        context: Float[Tensor, "batch key d_model"] | KeyValue | None = None,
-        mask: Bool[Tensor, "..."] | None = None,
-        bias: Float[Tensor, "..."] | None = None,
-        rotary: Rotary | None = None,
-        positions: Int[Tensor, "... query"] | None = None,
-    ) -> Float[Tensor, "batch heads query rank"]:
-        """The weights of the mixtures that `forward` would use, without dropout."""
-        require_nothing_hidden(mask, bias, None)
-        return super().attention_weights(x, context=context, rotary=rotary, positions=positions)
 
     def project(
         self,
@@ -125,6 +91,11 @@ class LinformerAttention(MultiHeadAttention):
         positions: Tensor | None = None,
     ) -> tuple[Float[Tensor, "b h t k"], Float[Tensor, "b h r k"], Float[Tensor, "b h r k"]]:
         """Queries, and the mixtures E K and F V that take the place of keys and values."""
+        if cache is not None:
+            raise ValueError(
+                f"got a cache of length {cache.length}; "
+                "a new key would change all projected ones"
+            )
         query, key, value = super().project(
             x, context, cache, rotary=rotary, positions=positions
         )
@@ -137,11 +108,23 @@ class LinformerAttention(MultiHeadAttention):
         )
         return query, mix_keys @ key, mix_values @ value
 
+    def attend(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        *,
+        mask: Tensor | None = None,
+        bias: Tensor | None = None,
+        **settings: Any,
+    ) -> Float[Tensor, "b h t k"] | tuple[Tensor, Tensor]:
+        """To the mixtures; whether a mask hides anything is seen as far as it has values."""
+        require_nothing_hidden(mask, bias)
+        return super().attend(query, key, value, **settings)
 
-def require_nothing_hidden(
-    mask: Tensor | None, bias: Tensor | None, cache: LayerCache | None
-) -> None:
-    """Raises ValueError for a bias, a cache or a mask that hides something."""
+
+def require_nothing_hidden(mask: Tensor | None, bias: Tensor | None) -> None:
+    """Raises ValueError for a bias, or a mask that hides something."""
     if mask is not None and mask.dtype != torch.bool:
         raise ValueError(f"mask has dtype {mask.dtype}; expected torch.bool, True = may attend")
     if mask is not None and has_values(mask) and not mask.all():
@@ -153,8 +136,4 @@ def require_nothing_hidden(
     if bias is not None:
         raise ValueError(
             f"got a bias of shape {list(bias.shape)}; projected keys have no positions to go by"
-        )
-    if cache is not None:
-        raise ValueError(
-            f"got a cache of length {cache.length}; a new key would change all projected ones"
         )

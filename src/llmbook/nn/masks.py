@@ -75,3 +75,20 @@ def require_lengths(lengths: Tensor, max_len: int) -> None:
         raise ValueError(
             f"lengths are {lengths.tolist()}; expected each between 0 and max_len = {max_len}"
         )
+
+
+def require_causal(mask: Bool[Tensor, "..."] | None, query_len: int, key_len: int) -> None:
+    """Raises ValueError if there is a mask that differs from the causal one.
+
+    For attention that hides the future by itself, and nothing else. The mask is compared as
+    far as its values can be looked at.
+    """
+    if mask is None or query_len > key_len or not has_values(mask):
+        return
+    wrong = (mask != causal_mask(query_len, key_len).to(mask.device)).sum().item()
+    if wrong:
+        raise ValueError(
+            f"the mask of shape {list(mask.shape)} differs from "
+            f"causal_mask({query_len}, {key_len}) in {wrong} places; expected that one or "
+            "none: this attention can hide no others, nor padding"
+        )

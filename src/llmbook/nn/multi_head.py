@@ -3,7 +3,7 @@
 Book: §1.2.3
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from einops import rearrange
@@ -84,10 +84,14 @@ class MultiHeadAttention(nn.Module):
         """
         query, key, value = self.project(x, context, cache, rotary=rotary, positions=positions)
         dropout = self.dropout if self.training else 0.0
-        heads = scaled_dot_product_attention(
-            query, key, value, mask=mask, bias=bias, dropout=dropout
-        )
+        heads = self.attend(query, key, value, mask=mask, bias=bias, dropout=dropout)
         return self.output(rearrange(heads, "b h t k -> b t (h k)"))
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, **settings: Any
+    ) -> Float[Tensor, "b h t k"] | tuple[Tensor, Tensor]:
+        """What a head does: `scaled_dot_product_attention`, and something else in relatives."""
+        return scaled_dot_product_attention(query, key, value, **settings)
 
     def attention_weights(
         self,
@@ -101,10 +105,7 @@ class MultiHeadAttention(nn.Module):
     ) -> Float[Tensor, "batch heads query key"]:
         """The weights that `forward` would use, without dropout, to be looked at."""
         query, key, value = self.project(x, context, rotary=rotary, positions=positions)
-        _, weights = scaled_dot_product_attention(
-            query, key, value, mask=mask, bias=bias, return_weights=True
-        )
-        return weights
+        return self.attend(query, key, value, mask=mask, bias=bias, return_weights=True)[1]
 
     def project(
         self,

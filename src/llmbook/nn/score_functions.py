@@ -8,19 +8,17 @@ Book: §2.1.1
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from einops import rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from llmbook.checks import require_above_zero, require_positive
 from llmbook.nn.dot_product import require_fitting, scaled_dot_product_attention
-from llmbook.nn.kv_cache import LayerCache
-from llmbook.nn.multi_head import KeyValue, MultiHeadAttention
+from llmbook.nn.multi_head import MultiHeadAttention
 from llmbook.nn.precision import at_least_float32
-from llmbook.nn.rotary import Rotary
 
 Query = Float[Tensor, "batch heads query head_dim"]
 Key = Float[Tensor, "batch heads key head_dim"]
@@ -191,48 +189,23 @@ class ScoredAttention(MultiHeadAttention):
         num_heads: int,
         *,
         score: Callable[[Tensor, Tensor], Tensor],
-        num_kv_heads: int | None = None,
-        dropout: float = 0.0,
-        use_bias: bool = True,
+        **settings: Any,
     ):
-        super().__init__(
-            d_model, num_heads, num_kv_heads=num_kv_heads, dropout=dropout, use_bias=use_bias
-        )
+        super().__init__(d_model, num_heads, **settings)
         self.score = score
 
-    def forward(
+    def attend(
         self,
-        x: Float[Tensor, "batch query d_model"],
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
         *,
-        context: Float[Tensor, "batch key d_model"] | KeyValue | None = None,
-        mask: Bool[Tensor, "..."] | None = None,
-        bias: Float[Tensor, "..."] | None = None,
-        rotary: Rotary | None = None,
-        positions: Int[Tensor, "... query"] | None = None,
-        cache: LayerCache | None = None,
-    ) -> Float[Tensor, "batch query d_model"]:
-        """As `MultiHeadAttention.forward`."""
-        query, key, value = self.project(x, context, cache, rotary=rotary, positions=positions)
-        dropout = self.dropout if self.training else 0.0
-        heads, _ = scored_attention(
-            query, key, value, score=self.score, mask=mask, bias=bias, dropout=dropout
-        )
-        return self.output(rearrange(heads, "b h t k -> b t (h k)"))
-
-    def attention_weights(
-        self,
-        x: Float[Tensor, "batch query d_model"],
-        *,
-        context: Float[Tensor, "batch key d_model"] | KeyValue | None = None,
-        mask: Bool[Tensor, "..."] | None = None,
-        bias: Float[Tensor, "..."] | None = None,
-        rotary: Rotary | None = None,
-        positions: Int[Tensor, "... query"] | None = None,
-    ) -> Float[Tensor, "batch heads query key"]:
-        """As `MultiHeadAttention.attention_weights`."""
-        query, key, value = self.project(x, context, rotary=rotary, positions=positions)
-        _, weights = scored_attention(query, key, value, score=self.score, mask=mask, bias=bias)
-        return weights
+        return_weights: bool = False,
+        **settings: Any,
+    ) -> Float[Tensor, "b h t k"] | tuple[Tensor, Tensor]:
+        """`scored_attention` by this score."""
+        found = scored_attention(query, key, value, score=self.score, **settings)
+        return found if return_weights else found[0]
 
 
 def require_pair(

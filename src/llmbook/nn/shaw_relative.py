@@ -4,19 +4,17 @@ Book: §2.2.2
 """
 
 import math
+from typing import Any
 
 import torch
-from einops import rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from llmbook.checks import require_at_least
 from llmbook.nn.dot_product import require_fitting, scaled_dot_product_attention
-from llmbook.nn.kv_cache import LayerCache
 from llmbook.nn.multi_head import KeyValue, MultiHeadAttention
 from llmbook.nn.precision import at_least_float32
-from llmbook.nn.rotary import Rotary
 
 
 def relative_positions(query_len: int, key_len: int) -> Int[Tensor, "query key"]:
@@ -74,13 +72,9 @@ class ShawAttention(MultiHeadAttention):
         *,
         max_distance: int,
         value_vectors: bool = True,
-        num_kv_heads: int | None = None,
-        dropout: float = 0.0,
-        use_bias: bool = True,
+        **settings: Any,
     ):
-        super().__init__(
-            d_model, num_heads, num_kv_heads=num_kv_heads, dropout=dropout, use_bias=use_bias
-        )
+        super().__init__(d_model, num_heads, **settings)
         require_at_least(0, max_distance=max_distance)
         self.max_distance = max_distance
         head_dim = d_model // num_heads
@@ -90,52 +84,25 @@ class ShawAttention(MultiHeadAttention):
         if value_vectors:
             self.value_vectors = nn.Parameter(torch.randn(size) * head_dim**-0.5)
 
-    def forward(
-        self,
-        x: Float[Tensor, "batch query d_model"],
-        *,
-        context: Float[Tensor, "batch key d_model"] | KeyValue | None = None,
-        mask: Bool[Tensor, "..."] | None = None,
-        bias: Float[Tensor, "..."] | None = None,
-        rotary: Rotary | None = None,
-        positions: Int[Tensor, "... query"] | None = None,
-        cache: LayerCache | None = None,
-    ) -> Float[Tensor, "batch query d_model"]:
+    def project(
+        self, x: Tensor, context: Tensor | KeyValue | None, *args: Any, **settings: Any
+    ) -> tuple[Float[Tensor, "b h t k"], Float[Tensor, "b h s k"], Float[Tensor, "b h s k"]]:
         """As `MultiHeadAttention`, but from x to x alone: a context has other positions."""
         refuse_context(context)
-        query, key, value = self.project(x, None, cache, rotary=rotary, positions=positions)
-        index, weights = self.index_and_weights(query, key, value, mask, bias)
-        weights = F.dropout(weights, self.dropout, self.training)
-        heads = weights @ value
-        if self.value_vectors is not None:
-            by_distance = sum_by_distance(weights, index, 2 * self.max_distance + 1)
-            heads = heads + by_distance @ self.value_vectors
-        return self.output(rearrange(heads, "b h t k -> b t (h k)"))
+        return super().project(x, context, *args, **settings)
 
-    def attention_weights(
-        self,
-        x: Float[Tensor, "batch query d_model"],
-        *,
-        context: Float[Tensor, "batch key d_model"] | KeyValue | None = None,
-        mask: Bool[Tensor, "..."] | None = None,
-        bias: Float[Tensor, "..."] | None = None,
-        rotary: Rotary | None = None,
-        positions: Int[Tensor, "... query"] | None = None,
-    ) -> Float[Tensor, "batch heads query key"]:
-        """The weights that `forward` would use, without dropout, to be looked at."""
-        refuse_context(context)
-        query, key, value = self.project(x, None, rotary=rotary, positions=positions)
-        return self.index_and_weights(query, key, value, mask, bias)[1]
-
-    def index_and_weights(
+    def attend(
         self,
         query: Tensor,
         key: Tensor,
         value: Tensor,
-        mask: Tensor | None,
-        bias: Tensor | None,
-    ) -> tuple[Int[Tensor, "query key"], Float[Tensor, "batch heads query key"]]:
-        """`shaw_index` of these queries and keys, and α."""
+        *,
+        mask: Tensor | None = None,
+        bias: Tensor | None = None,
+        dropout: float = 0.0,
+        return_weights: bool = False,
+    ) -> Float[Tensor, "b h t k"] | tuple[Tensor, Tensor]:
+        """α v, and α a^V of each distance where there is one; the queries come last."""
         require_fitting(query, key, value, mask, bias)
         index = shaw_index(query.shape[2], key.shape[2], max_distance=self.max_distance)
         index = index.to(query.device)
@@ -149,7 +116,12 @@ class ShawAttention(MultiHeadAttention):
             bias=relative if bias is None else relative + bias,
             return_weights=True,
         )
-        return index, weights
+        kept = F.dropout(weights, dropout)
+        heads = kept @ value
+        if self.value_vectors is not None:
+            summed = sum_by_distance(kept, index, 2 * self.max_distance + 1)
+            heads = heads + summed @ self.value_vectors
+        return (heads, weights) if return_weights else heads
 
 
 def look_up(

@@ -5,18 +5,19 @@ Queries are cut into blocks; each block gathers the keys that one of its queries
 Book: §2.3.2
 """
 
+from typing import Any
+
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from llmbook.checks import has_values, require_at_least, require_positive
-from llmbook.nn.dot_product import broadcasts, require_fitting, scaled_dot_product_attention
+from llmbook.checks import require_at_least, require_positive
+from llmbook.nn.dot_product import require_fitting, scaled_dot_product_attention
 from llmbook.nn.kv_cache import LayerCache
-from llmbook.nn.masks import causal_mask
+from llmbook.nn.masks import require_causal
 from llmbook.nn.multi_head import KeyValue, MultiHeadAttention
-from llmbook.nn.rotary import Rotary
 from llmbook.nn.sparse_masks import require_layout, sink_mask
 
 
@@ -145,70 +146,49 @@ class LocalAttention(MultiHeadAttention):
     """
 
     def __init__(
-        self,
-        d_model: int,
-        num_heads: int,
-        *,
-        window: int,
-        num_sinks: int = 0,
-        num_kv_heads: int | None = None,
-        dropout: float = 0.0,
-        use_bias: bool = True,
+        self, d_model: int, num_heads: int, *, window: int, num_sinks: int = 0, **settings: Any
     ):
         require_positive(window=window)
         require_at_least(0, num_sinks=num_sinks)
-        super().__init__(
-            d_model,
-            num_heads,
-            num_kv_heads=num_kv_heads,
-            dropout=dropout,
-            use_bias=use_bias,
-        )
+        super().__init__(d_model, num_heads, **settings)
         self.window, self.num_sinks = window, num_sinks
 
-    def forward(
+    def project(
         self,
-        x: Float[Tensor, "batch query d_model"],
-        *,
-        context: Float[Tensor, "batch key d_model"] | KeyValue | None = None,
-        mask: Bool[Tensor, "..."] | None = None,
-        bias: Float[Tensor, "..."] | None = None,
-        rotary: Rotary | None = None,
-        positions: Int[Tensor, "... query"] | None = None,
+        x: Tensor,
+        context: Tensor | KeyValue | None,
         cache: LayerCache | None = None,
-    ) -> Float[Tensor, "batch query d_model"]:
-        """From x to x; the causal mask, if given, is compared in O(length²) and not used."""
-        require_plain(context=context, bias=bias, cache=cache)
-        query, key, value = self.project(x, None, rotary=rotary, positions=positions)
-        require_causal(mask, query)
-        heads = local_attention(
-            query,
-            key,
-            value,
-            window=self.window,
-            num_sinks=self.num_sinks,
-            dropout=self.dropout if self.training else 0.0,
-        )
-        return self.output(rearrange(heads, "b h t k -> b t (h k)"))
+        **settings: Any,
+    ) -> tuple[Float[Tensor, "b h t k"], Float[Tensor, "b h s k"], Float[Tensor, "b h s k"]]:
+        """As `MultiHeadAttention`, from x to x, all of it at once."""
+        require_plain(context=context, cache=cache)
+        return super().project(x, None, **settings)
 
-    def attention_weights(
+    def attend(
         self,
-        x: Float[Tensor, "batch query d_model"],
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
         *,
-        context: Float[Tensor, "batch key d_model"] | KeyValue | None = None,
-        mask: Bool[Tensor, "..."] | None = None,
-        bias: Float[Tensor, "..."] | None = None,
-        rotary: Rotary | None = None,
-        positions: Int[Tensor, "... query"] | None = None,
-    ) -> Float[Tensor, "batch heads query key"]:
-        """The weights that `forward` would use, as a dense matrix, to be looked at."""
-        require_plain(context=context, bias=bias)
-        query, key, value = self.project(x, None, rotary=rotary, positions=positions)
-        require_causal(mask, query)
-        seen = sink_mask(x.shape[1], self.window, self.num_sinks).to(x.device)
-        return scaled_dot_product_attention(query, key, value, mask=seen, return_weights=True)[
-            1
-        ]
+        mask: Tensor | None = None,
+        bias: Tensor | None = None,
+        dropout: float = 0.0,
+        return_weights: bool = False,
+    ) -> Float[Tensor, "b h t k"] | tuple[Tensor, Tensor]:
+        """`local_attention`; the weights, to be looked at, as a dense matrix.
+
+        The causal mask, if given, is compared in O(length²) and not used.
+        """
+        require_plain(bias=bias)
+        require_fitting(query, key, value, mask, None)
+        require_causal(mask, query.shape[2], key.shape[2])
+        window, num_sinks = self.window, self.num_sinks
+        if return_weights:
+            seen = sink_mask(query.shape[2], window, num_sinks).to(query.device)
+            return super().attend(query, key, value, mask=seen, return_weights=True)
+        return local_attention(
+            query, key, value, window=window, num_sinks=num_sinks, dropout=dropout
+        )
 
 
 def require_plain(**options: object) -> None:
@@ -219,19 +199,3 @@ def require_plain(**options: object) -> None:
                 f"got a {name} ({type(given).__name__}); local attention takes none: use "
                 "MultiHeadAttention with the sliding-window mask"
             )
-
-
-def require_causal(mask: Tensor | None, query: Tensor) -> None:
-    """Raises ValueError unless the mask is none, or the causal one with no padding."""
-    if mask is None:
-        return
-    (batch, heads, length, _), shape = query.shape, list(mask.shape)
-    is_square = len(shape) in (2, 4) and shape[-2:] == [length, length]
-    fits = is_square and broadcasts(shape, [batch, heads, length, length])
-    causal = causal_mask(length).to(mask.device)
-    if mask.dtype != torch.bool or not fits or (has_values(mask) and (mask != causal).any()):
-        raise ValueError(
-            f"got a mask, {mask.dtype} of shape {shape}; local attention takes none but "
-            f"causal_mask({length}), no padding: for others use MultiHeadAttention with the "
-            "sliding-window mask"
-        )
